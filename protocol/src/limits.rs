@@ -1,0 +1,55 @@
+//! Every limit that a peer can run into, by name.
+//!
+//! The limits are part of the protocol: a sender never exceeds them and a receiver refuses what does,
+//! before it allocates anything. Raising one needs a feature that both sides have announced.
+
+/// Longest header of a frame on the control stream, in bytes. The longest message of this version takes
+/// little more than a quarter of it; the rest is for fields that later minor versions append.
+pub const MAX_CONTROL_HEADER: u16 = 16 * 1024;
+
+/// Longest payload of a frame on the control stream, in bytes: a device's descriptors.
+pub const MAX_CONTROL_PAYLOAD: u32 = 64 * 1024;
+
+/// Longest header of a frame on a pairing stream, in bytes. There, strangers are listened to.
+pub const MAX_PAIRING_HEADER: u16 = 16 * 1024;
+
+/// Longest header of a frame on a lane, in bytes.
+pub const MAX_LANE_HEADER: u16 = 256;
+
+/// Longest header that any frame may have, in bytes.
+pub const MAX_HEADER_LEN: u16 = MAX_CONTROL_HEADER;
+
+/// Most bytes that one URB may transfer, and with it the longest payload of a frame on a lane.
+pub const MAX_URB_LEN: u32 = 16 * 1024 * 1024;
+
+/// Most URBs in flight on one lane: submitted, and their completion not yet handed to the stream.
+pub const MAX_URBS_PER_LANE: usize = 512;
+
+/// Most bytes in flight on one lane: the sum of the lengths of the URBs in flight, IN and OUT alike,
+/// because the exporter sets a buffer aside for either.
+pub const MAX_LANE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Most lanes of one session. A device has one control endpoint and at most thirty others.
+pub const MAX_LANES: usize = 32;
+
+/// Most devices that one exporter offers to one peer at a time.
+pub const MAX_OFFERED_DEVICES: usize = 256;
+
+/// Longest text meant for people (labels, product names, details), in bytes of UTF-8.
+pub const MAX_TEXT: usize = 128;
+
+/// Longest id of an offered device, in bytes.
+pub const MAX_DEVICE_ID: usize = 64;
+
+/// Longest URL of a relay, in bytes.
+pub const MAX_RELAY_URL: usize = 256;
+
+/// Most addresses that a daemon tells about itself.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// Most interfaces listed for an offered device: what a configuration descriptor may have in practice.
+/// Further ones are left out of the list.
+pub const MAX_INTERFACES: usize = 32;
+
+// One URB of the greatest length always fits into an empty lane.
+const _: () = assert!(MAX_URB_LEN as usize <= MAX_LANE_BYTES);
