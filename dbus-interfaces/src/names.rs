@@ -1,0 +1,125 @@
+//! Every name that crosses a process boundary: the bus, its objects and interfaces, errors, polkit
+//! actions, journal fields and environment variables. Nothing else in the project spells them out.
+
+/// The well-known name that p2pusbd owns on the system bus.
+pub const BUS_NAME: &str = "org.p2pusb1";
+
+/// The root object: `org.freedesktop.DBus.ObjectManager` and [`interface::MANAGER`].
+pub const ROOT_PATH: &str = "/org/p2pusb1";
+
+/// Below it, one object for each USB device that is plugged into this machine.
+pub const DEVICES_PATH: &str = "/org/p2pusb1/devices";
+
+/// Below it, one object for each grant that offers a device to peers.
+pub const SHARES_PATH: &str = "/org/p2pusb1/shares";
+
+/// Below it, one object for each paired peer, and below that its remote devices.
+pub const PEERS_PATH: &str = "/org/p2pusb1/peers";
+
+/// Below it, one object for each remote device that is in use here.
+pub const ATTACHMENTS_PATH: &str = "/org/p2pusb1/attachments";
+
+/// The object path that stands for "none" in a property of type `o`.
+pub const NO_OBJECT: &str = "/";
+
+/// Interface names, one for each XML file of this folder.
+pub mod interface {
+    /// The root object.
+    pub const MANAGER: &str = "org.p2pusb1.Manager";
+    /// A USB device plugged into this machine.
+    pub const DEVICE: &str = "org.p2pusb1.Device";
+    /// A grant that offers a device to peers.
+    pub const SHARE: &str = "org.p2pusb1.Share";
+    /// Another p2pusbd, known by its endpoint id.
+    pub const PEER: &str = "org.p2pusb1.Peer";
+    /// A device that a peer offers.
+    pub const REMOTE_DEVICE: &str = "org.p2pusb1.RemoteDevice";
+    /// A remote device in use here.
+    pub const ATTACHMENT: &str = "org.p2pusb1.Attachment";
+
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [&str; 6] = [MANAGER, DEVICE, SHARE, PEER, REMOTE_DEVICE, ATTACHMENT];
+}
+
+/// The prefix, with its dot, of the project's own D-Bus errors; see [`crate::ErrorName`].
+pub const ERROR_PREFIX: &str = "org.p2pusb1.Error.";
+
+/// The prefix, with its dot, of the standard D-Bus errors.
+pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
+
+/// polkit actions. Root may do all of them; without polkit nobody else may.
+pub mod action {
+    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.Revoke`.
+    pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
+    /// `RemoteDevice.Attach`, `Attachment.Detach`.
+    pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
+    /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`.
+    pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
+
+    /// All of them.
+    pub const ALL: [&str; 3] = [SHARE_DEVICE, ATTACH_DEVICE, MANAGE_PEERS];
+}
+
+/// Keys of the `a{sv}` options that methods take. A key that a method does not know is an error.
+pub mod option {
+    /// `Manager.CreateTicket`, type `t`: how long the ticket is good for, in microseconds.
+    pub const EXPIRES_USEC: &str = "expires-usec";
+    /// `Manager.ShareDevice`, type `ao`: the peers that may claim the device; empty for all.
+    pub const PEERS: &str = "peers";
+    /// `Manager.ShareDevice`, type `b`: share it although this machine depends on it.
+    pub const FORCE: &str = "force";
+}
+
+/// Lifetime of a ticket when `expires-usec` is not given: ten minutes, in microseconds.
+pub const TICKET_LIFETIME_DEFAULT_USEC: u64 = 600_000_000;
+/// The shortest lifetime that a ticket can have: one second, in microseconds.
+pub const TICKET_LIFETIME_MIN_USEC: u64 = 1_000_000;
+/// The longest lifetime that a ticket can have: seven days, in microseconds.
+pub const TICKET_LIFETIME_MAX_USEC: u64 = 7 * 24 * 3600 * 1_000_000;
+
+/// How many entries `Manager.RecentlyEnded` holds at most.
+pub const RECENTLY_ENDED_MAX: usize = 16;
+
+/// How many characters of the endpoint id (64 hexadecimal digits) make a peer's object path.
+pub const PEER_PATH_DIGITS: usize = 16;
+
+/// How many characters of the endpoint id stand for a peer in the journal.
+pub const PEER_SHORT_DIGITS: usize = 10;
+
+/// Fields of the daemon's journal entries.
+pub mod journal {
+    /// The device's bus path, `1-2.3`.
+    pub const DEVICE: &str = "P2PUSB_DEVICE";
+    /// The first [`super::PEER_SHORT_DIGITS`] digits of the peer's endpoint id.
+    pub const PEER: &str = "P2PUSB_PEER";
+    /// The attachment's number, as in its object path.
+    pub const ATTACHMENT: &str = "P2PUSB_ATTACHMENT";
+    /// The share's id, as in its object path.
+    pub const SHARE: &str = "P2PUSB_SHARE";
+
+    /// All of them.
+    pub const ALL: [&str; 4] = [DEVICE, PEER, ATTACHMENT, SHARE];
+}
+
+/// Environment variables.
+pub mod env {
+    /// Where the daemon keeps its state; systemd sets it. Default `/var/lib/p2pusb`.
+    pub const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+    /// Where the daemon records what it must give back; systemd sets it. Default `/run/p2pusb`.
+    pub const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
+    /// The socket of the service manager; systemd sets it.
+    pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+    /// Address of the system bus, for daemon and client, where it is not the usual one.
+    pub const DBUS_SYSTEM_BUS_ADDRESS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+    /// What the daemon logs, as a filter of the `tracing` crate. Default `info`.
+    pub const LOG: &str = "P2PUSB_LOG";
+    /// The client writes no colours when this is set and not empty.
+    pub const NO_COLOR: &str = "NO_COLOR";
+}
+
+/// The daemon's state folder where the environment names none.
+pub const STATE_DIRECTORY_DEFAULT: &str = "/var/lib/p2pusb";
+/// The daemon's runtime folder where the environment names none.
+pub const RUNTIME_DIRECTORY_DEFAULT: &str = "/run/p2pusb";
+/// The daemon's settings where `--config` names none.
+pub const CONFIG_FILE_DEFAULT: &str = "/etc/p2pusb/p2pusb.toml";

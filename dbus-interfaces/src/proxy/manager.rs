@@ -1,0 +1,51 @@
+//! `org.p2pusb1.Manager`
+
+use zbus::{ObjectPath, OwnedObjectPath, Result, proxy};
+
+use crate::{EndedEntry, Options};
+
+/// The daemon itself, on the root object.
+#[proxy(interface = "org.p2pusb1.Manager", default_service = "org.p2pusb1", default_path = "/org/p2pusb1")]
+pub trait Manager {
+    /// Make an invitation. It pairs one machine, then it is used up.
+    ///
+    /// Option: `expires-usec` (`t`), its lifetime in microseconds.
+    fn create_ticket(&self, options: &Options<'_>) -> Result<String>;
+
+    /// Pair with the machine that made this ticket; answers with the peer when both have agreed.
+    fn add_peer(&self, ticket: &str, options: &Options<'_>) -> Result<OwnedObjectPath>;
+
+    /// Offer a device to peers; answers with the share.
+    ///
+    /// Options: `peers` (`ao`), the peers that may claim it, empty for all; `force` (`b`), share it
+    /// although this machine depends on it.
+    fn share_device(&self, device: &ObjectPath<'_>, options: &Options<'_>) -> Result<OwnedObjectPath>;
+
+    /// The daemon's version.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> Result<String>;
+
+    /// This machine's endpoint id, 64 hexadecimal digits.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn endpoint_id(&self) -> Result<String>;
+
+    /// See [`crate::values::ManagerState`].
+    #[zbus(property)]
+    fn state(&self) -> Result<String>;
+
+    /// Whether devices are still being found out about.
+    #[zbus(property)]
+    fn probing(&self) -> Result<bool>;
+
+    /// See [`crate::values::RelayMode`].
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn relay_mode(&self) -> Result<String>;
+
+    /// Optional parts of this API that the daemon has.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn features(&self) -> Result<Vec<String>>;
+
+    /// The attachments that ended last, newest last.
+    #[zbus(property)]
+    fn recently_ended(&self) -> Result<Vec<EndedEntry>>;
+}

@@ -1,0 +1,40 @@
+//! `org.p2pusb1.Peer`
+
+use zbus::{Result, proxy};
+
+use crate::Options;
+
+/// Another p2pusbd, known by its endpoint id.
+#[proxy(interface = "org.p2pusb1.Peer", default_service = "org.p2pusb1")]
+pub trait Peer {
+    /// End the pairing, and with it every claim and attachment between the two machines.
+    fn forget(&self, options: &Options<'_>) -> Result<()>;
+
+    /// Its endpoint id, 64 hexadecimal digits.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn endpoint_id(&self) -> Result<String>;
+
+    /// Its name for people.
+    #[zbus(property)]
+    fn label(&self) -> Result<String>;
+
+    /// See [`crate::values::PeerState`].
+    #[zbus(property)]
+    fn state(&self) -> Result<String>;
+
+    /// Why the last connection failed or ended, for people; "" for nothing.
+    #[zbus(property)]
+    fn last_error(&self) -> Result<String>;
+
+    /// See [`crate::values::PathKind`].
+    #[zbus(property, name = "Path")]
+    fn path_kind(&self) -> Result<String>;
+
+    /// Round-trip time in microseconds, 0 while not connected.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn rtt_usec(&self) -> Result<u64>;
+
+    /// When it was last connected, in microseconds since the epoch; 0 for never.
+    #[zbus(property)]
+    fn last_seen(&self) -> Result<u64>;
+}

@@ -1,0 +1,43 @@
+//! `org.p2pusb1.Share`
+
+use zbus::{ObjectPath, OwnedObjectPath, Result, proxy};
+
+use crate::Options;
+
+/// A grant that offers a device to peers.
+#[proxy(interface = "org.p2pusb1.Share", default_service = "org.p2pusb1")]
+pub trait Share {
+    /// End it, and the claim on it; answers when the device is back with this machine.
+    fn revoke(&self, options: &Options<'_>) -> Result<()>;
+
+    /// Say anew which peers may claim the device; empty for all.
+    fn set_peers(&self, peers: &[ObjectPath<'_>], options: &Options<'_>) -> Result<()>;
+
+    /// The device, or "/" while it is not plugged in.
+    #[zbus(property)]
+    fn device(&self) -> Result<OwnedObjectPath>;
+
+    /// The device's identity across plugs.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn stable_id(&self) -> Result<String>;
+
+    /// The product's name, or "".
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn product(&self) -> Result<String>;
+
+    /// The peers that may claim it; empty for all.
+    #[zbus(property)]
+    fn peers(&self) -> Result<Vec<OwnedObjectPath>>;
+
+    /// See [`crate::values::ShareState`].
+    #[zbus(property)]
+    fn state(&self) -> Result<String>;
+
+    /// The peer that has claimed it, or "/".
+    #[zbus(property)]
+    fn claimed_by(&self) -> Result<OwnedObjectPath>;
+
+    /// The user that made it.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn owner_uid(&self) -> Result<u32>;
+}
