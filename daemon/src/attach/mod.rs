@@ -1,0 +1,49 @@
+//! Importer sessions: the local kernel on one side, a peer's lanes on the other.
+
+mod pump;
+mod session;
+mod usbip;
+mod vhci;
+
+pub(crate) use session::{Place, Request, run};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::usb::BusPath;
+
+/// The vhci port behind a bus path of this machine.
+pub(crate) fn port_of(bus_path: &BusPath) -> Option<u32> {
+    let ports = vhci::Vhci::open().and_then(|vhci| vhci.ports()).ok()?;
+    ports.into_iter().find(|port| port.bus_path == bus_path.as_str()).map(|port| port.number)
+}
+
+/// What went through an attachment.
+#[derive(Debug, Default)]
+pub struct Counters {
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    urbs: AtomicU64,
+}
+
+impl Counters {
+    fn count(&self, input: bool, bytes: u32) {
+        self.urbs.fetch_add(1, Ordering::Relaxed);
+        let counter = if input { &self.bytes_in } else { &self.bytes_out };
+        counter.fetch_add(bytes.into(), Ordering::Relaxed);
+    }
+
+    /// Bytes read from the device.
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written to the device.
+    pub fn bytes_out(&self) -> u64 {
+        self.bytes_out.load(Ordering::Relaxed)
+    }
+
+    /// URBs completed.
+    pub fn urbs(&self) -> u64 {
+        self.urbs.load(Ordering::Relaxed)
+    }
+}

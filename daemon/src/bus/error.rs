@@ -1,0 +1,45 @@
+//! Every error of the daemon, by its name on the bus. The one place where they meet.
+
+use p2pusb_dbus::{ErrorName, MethodError};
+
+use crate::{error::Error, policy::Denied};
+
+impl From<Error> for MethodError {
+    fn from(error: Error) -> Self {
+        let name = match &error {
+            Error::DeviceGone(_) => ErrorName::DeviceGone,
+            Error::DeviceExcluded { .. } => ErrorName::DeviceExcluded,
+            Error::DeviceSensitive { .. } => ErrorName::DeviceSensitive,
+            Error::DeviceBusy(_) => ErrorName::DeviceBusy,
+            Error::AlreadyShared(_) => ErrorName::AlreadyShared,
+            Error::NotShared(_) => ErrorName::NotShared,
+            Error::AlreadyAttached(_) => ErrorName::AlreadyAttached,
+            Error::NotAttached(_) => ErrorName::NotAttached,
+            Error::PeerUnknown(_) => ErrorName::PeerUnknown,
+            Error::PeerUnreachable { .. } => ErrorName::PeerUnreachable,
+            Error::PeerRefused { .. } => ErrorName::PeerRefused,
+            Error::ProtocolMismatch { .. } => ErrorName::ProtocolMismatch,
+            Error::TicketInvalid(_) => ErrorName::TicketInvalid,
+            Error::TicketExpired => ErrorName::TicketExpired,
+            Error::TicketUsed => ErrorName::TicketUsed,
+            Error::NoFreePort(_) => ErrorName::NoFreePort,
+            Error::KernelSupportMissing(_) => ErrorName::KernelSupportMissing,
+            Error::Cancelled(_) => ErrorName::Cancelled,
+            Error::TimedOut(_) => ErrorName::TimedOut,
+            Error::LimitReached { .. } => ErrorName::LimitReached,
+            Error::InvalidArgs(_) => ErrorName::InvalidArgs,
+            Error::Failed { .. } => ErrorName::Failed,
+        };
+        Self::new(name, error.to_string())
+    }
+}
+
+impl From<Denied> for MethodError {
+    fn from(denied: Denied) -> Self {
+        let name = match &denied {
+            Denied::No(_) => ErrorName::AccessDenied,
+            Denied::AskFirst => ErrorName::InteractiveAuthorizationRequired,
+        };
+        Self::new(name, denied.to_string())
+    }
+}

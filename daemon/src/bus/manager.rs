@@ -1,0 +1,127 @@
+//! `org.p2pusb1.Manager`
+
+use std::collections::HashMap;
+
+use p2pusb_dbus::{
+    MethodError,
+    names::{
+        TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC, action,
+        option::{EXPIRES_USEC, FORCE, PEERS},
+    },
+    path,
+};
+use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, interface, message::Header};
+
+use super::{context::Context, options::Options, paths, shown::Shown};
+use crate::{engine::view::ManagerView, error::Error, peer::PeerId, usb::BusPath};
+
+#[derive(Debug)]
+pub(super) struct Manager {
+    pub(super) context: Context,
+    pub(super) view: Shown<ManagerView>,
+}
+
+/// The peers behind these paths.
+pub(super) async fn peers(server: &zbus::ObjectServer, paths: &[OwnedObjectPath]) -> Result<Vec<PeerId>, MethodError> {
+    let mut peers = Vec::with_capacity(paths.len());
+    for path in paths {
+        let unknown = || Error::PeerUnknown(path.to_string());
+        let peer = server.interface::<_, super::peer::Peer>(path).await.map_err(|_| unknown())?;
+        peers.push(peer.get().await.view.now().id);
+    }
+    Ok(peers)
+}
+
+#[interface(name = "org.p2pusb1.Manager", introspection_docs = false)]
+impl Manager {
+    #[zbus(out_args("ticket"))]
+    async fn create_ticket(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<String, MethodError> {
+        self.context.authorize(&header, action::MANAGE_PEERS, &[("verb", "invite")]).await?;
+        let mut options = Options::new(options);
+        let lifetime: u64 = options.take(EXPIRES_USEC)?.unwrap_or(TICKET_LIFETIME_DEFAULT_USEC);
+        options.done()?;
+        if !(TICKET_LIFETIME_MIN_USEC..=TICKET_LIFETIME_MAX_USEC).contains(&lifetime) {
+            let (min, max) = (TICKET_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC);
+            return Err(
+                Error::InvalidArgs(format!("{EXPIRES_USEC} is {lifetime}; it must be from {min} to {max}")).into()
+            );
+        }
+        let result = self.context.engine.create_ticket(lifetime).await;
+        self.context.settled(result).await
+    }
+
+    #[zbus(out_args("peer"))]
+    async fn add_peer(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        ticket: String,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<OwnedObjectPath, MethodError> {
+        self.context.authorize(&header, action::MANAGE_PEERS, &[("verb", "pair")]).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.add_peer(ticket).await;
+        Ok(paths::peer(self.context.settled(result).await?))
+    }
+
+    #[zbus(out_args("share"))]
+    async fn share_device(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(object_server)] server: &zbus::ObjectServer,
+        device: ObjectPath<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<OwnedObjectPath, MethodError> {
+        let bus_path = path::device_bus_path(device.as_str()).unwrap_or_default();
+        let uid = self.context.authorize(&header, action::SHARE_DEVICE, &[("device", &bus_path)]).await?;
+        let mut options = Options::new(options);
+        let audience: Vec<OwnedObjectPath> = options.take(PEERS)?.unwrap_or_default();
+        let force = options.take(FORCE)?.unwrap_or(false);
+        options.done()?;
+        let bus_path: BusPath = bus_path.parse().map_err(|_| Error::DeviceGone(device.to_string()))?;
+        let audience = peers(server, &audience).await?;
+        let result = self.context.engine.share_device(bus_path, audience, force, uid).await;
+        Ok(path::share_path(&self.context.settled(result).await?))
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn endpoint_id(&self) -> String {
+        self.view.now().endpoint_id.to_string()
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> &'static str {
+        self.view.now().state
+    }
+
+    #[zbus(property)]
+    fn probing(&self) -> bool {
+        self.view.now().probing
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn relay_mode(&self) -> &'static str {
+        self.view.now().relay_mode
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn features(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    #[zbus(property)]
+    fn recently_ended(&self) -> Vec<(u64, String, String, String)> {
+        let row = |ended: &crate::engine::view::EndedView| {
+            (ended.when, ended.peer.clone(), ended.product.clone(), ended.reason.as_str().to_owned())
+        };
+        self.view.now().recently_ended.iter().map(row).collect()
+    }
+}

@@ -1,0 +1,39 @@
+//! The `a{sv}` at the end of each method. An unknown option is an error: one that is silently ignored
+//! might have been meant to protect something.
+
+use std::collections::HashMap;
+
+use p2pusb_dbus::MethodError;
+use zbus::OwnedVariant;
+
+use crate::error::Error;
+
+/// The options of one call.
+pub(super) struct Options(HashMap<String, OwnedVariant>);
+
+impl Options {
+    pub(super) fn new(options: HashMap<String, OwnedVariant>) -> Self {
+        Self(options)
+    }
+
+    /// Takes one option out.
+    pub(super) fn take<T: TryFrom<OwnedVariant>>(&mut self, name: &str) -> Result<Option<T>, MethodError> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(value) => {
+                let signature = value.value_signature().to_string();
+                T::try_from(value).map(Some).map_err(|_| {
+                    Error::InvalidArgs(format!("the option “{name}” has the wrong type ({signature})")).into()
+                })
+            }
+        }
+    }
+
+    /// Nothing must be left.
+    pub(super) fn done(self) -> Result<(), MethodError> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::InvalidArgs(format!("there is no option “{name}”")).into()),
+        }
+    }
+}

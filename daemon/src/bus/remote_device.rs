@@ -1,0 +1,87 @@
+//! `org.p2pusb1.RemoteDevice`
+
+use std::collections::HashMap;
+
+use p2pusb_dbus::{MethodError, names::action, path};
+use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
+
+use super::{context::Context, options::Options, paths, shown::Shown};
+use crate::engine::view::RemoteDeviceView;
+
+#[derive(Debug)]
+pub(super) struct RemoteDevice {
+    pub(super) context: Context,
+    pub(super) view: Shown<RemoteDeviceView>,
+}
+
+#[interface(name = "org.p2pusb1.RemoteDevice", introspection_docs = false)]
+impl RemoteDevice {
+    #[zbus(out_args("attachment"))]
+    async fn attach(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<OwnedObjectPath, MethodError> {
+        let view = self.view.now();
+        let details = [("device", view.facts.product.as_str())];
+        let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.attach(view.peer, view.remote_id.clone(), uid).await;
+        Ok(path::attachment_path(self.context.settled(result).await?))
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn peer(&self) -> OwnedObjectPath {
+        paths::peer(self.view.now().peer)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn remote_id(&self) -> String {
+        self.view.now().remote_id.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn vendor_id(&self) -> u16 {
+        self.view.now().facts.vendor_id
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn product_id(&self) -> u16 {
+        self.view.now().facts.product_id
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn manufacturer(&self) -> String {
+        self.view.now().facts.manufacturer.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn product(&self) -> String {
+        self.view.now().facts.product.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn class(&self) -> u8 {
+        self.view.now().facts.class
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn interfaces(&self) -> Vec<(u8, u8, u8)> {
+        self.view.now().facts.interface_triples()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn speed(&self) -> &'static str {
+        self.view.now().facts.speed.as_str()
+    }
+
+    #[zbus(property)]
+    fn available(&self) -> bool {
+        self.view.now().available
+    }
+
+    #[zbus(property)]
+    fn attachment(&self) -> OwnedObjectPath {
+        paths::or_none(self.view.now().attachment, path::attachment_path)
+    }
+}

@@ -1,0 +1,84 @@
+//! `org.p2pusb1.Share`
+
+use std::collections::HashMap;
+
+use p2pusb_dbus::{MethodError, names::action};
+use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
+
+use super::{context::Context, manager::peers, options::Options, paths, shown::Shown};
+use crate::engine::view::ShareView;
+
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) context: Context,
+    pub(super) view: Shown<ShareView>,
+}
+
+impl Share {
+    async fn authorize(&self, header: &Header<'_>) -> Result<u32, MethodError> {
+        self.context.authorize(header, action::SHARE_DEVICE, &[("device", &self.view.now().product)]).await
+    }
+}
+
+#[interface(name = "org.p2pusb1.Share", introspection_docs = false)]
+impl Share {
+    async fn revoke(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.revoke(self.view.now().id.clone()).await;
+        self.context.settled(result).await
+    }
+
+    async fn set_peers(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(object_server)] server: &zbus::ObjectServer,
+        peers: Vec<OwnedObjectPath>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let audience = self::peers(server, &peers).await?;
+        let result = self.context.engine.set_share_peers(self.view.now().id.clone(), audience).await;
+        self.context.settled(result).await
+    }
+
+    #[zbus(property)]
+    fn device(&self) -> OwnedObjectPath {
+        paths::or_none(self.view.now().device.as_ref(), paths::device)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn stable_id(&self) -> String {
+        self.view.now().stable_id.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn product(&self) -> String {
+        self.view.now().product.clone()
+    }
+
+    #[zbus(property)]
+    fn peers(&self) -> Vec<OwnedObjectPath> {
+        self.view.now().peers.iter().copied().map(paths::peer).collect()
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> &'static str {
+        self.view.now().state
+    }
+
+    #[zbus(property)]
+    fn claimed_by(&self) -> OwnedObjectPath {
+        paths::or_none(self.view.now().claimed_by, paths::peer)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn owner_uid(&self) -> u32 {
+        self.view.now().owner_uid
+    }
+}

@@ -1,0 +1,256 @@
+//! Attachments: peers' devices in use here.
+
+use std::sync::Arc;
+
+use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
+use p2pusb_protocol::{EndReason, SessionId};
+use tracing::{info, warn};
+
+use super::{
+    Engine,
+    command::Reply,
+    state::now_usec,
+    view::{AttachmentView, DeviceFacts, EndedView, Object, ObjectId, RemoteDeviceView},
+};
+use crate::{
+    attach::{self, Counters, Place},
+    error::{Error, Result},
+    peer::PeerId,
+    stop::Stop,
+    usb::BusPath,
+};
+
+/// Attachments at a time: Debian's kernel has 240 vhci ports.
+const MAX_ATTACHMENTS: usize = 256;
+
+/// A peer's device in use here.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) peer: PeerId,
+    remote_id: String,
+    peer_label: String,
+    facts: DeviceFacts,
+    state: &'static str,
+    last_error: String,
+    place: Option<Place>,
+    since: u64,
+    owner_uid: u32,
+    stop: Stop,
+    counters: Arc<Counters>,
+    attaching: Option<Reply<u32>>,
+    detaching: Vec<Reply<()>>,
+}
+
+impl Attachment {
+    pub(super) fn stop(&self, reason: EndReason) {
+        self.stop.stop(reason);
+    }
+
+    /// The vhci port that it has, once it has one.
+    pub(super) fn port(&self) -> Option<u32> {
+        self.place.as_ref().map(|place| place.port)
+    }
+}
+
+impl Engine {
+    pub(super) async fn attach(&mut self, id: PeerId, remote_id: String, uid: u32, reply: Reply<u32>) {
+        match self.begin_attach(id, remote_id, uid) {
+            Ok(number) => {
+                if let Some(attachment) = self.attachments.get_mut(&number) {
+                    attachment.attaching = Some(reply);
+                }
+                self.publish_attachment(number).await;
+            }
+            // The caller may be gone; then nobody needs to know.
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn begin_attach(&mut self, id: PeerId, remote_id: String, uid: u32) -> Result<u32> {
+        self.refuse_while_stopping()?;
+        let peer = self.peers.get(&id).ok_or_else(|| Error::PeerUnknown(id.short()))?;
+        let link = peer.connected.clone().ok_or_else(|| peer.unreachable())?;
+        let device =
+            peer.offers.get(&remote_id).ok_or_else(|| Error::NotShared(format!("{remote_id} of {}", peer.label())))?;
+        let facts = DeviceFacts::from(device);
+        if self.attachments.values().any(|other| other.peer == id && other.remote_id == remote_id) {
+            return Err(Error::AlreadyAttached(format!("{} of {}", facts.name(), peer.label())));
+        }
+        if self.attachments.len() >= MAX_ATTACHMENTS {
+            return Err(Error::LimitReached { limit: MAX_ATTACHMENTS, what: "attachments" });
+        }
+        let peer_label = peer.label().to_owned();
+        self.last_attachment += 1;
+        let number = self.last_attachment;
+        let attachment = Attachment {
+            peer: id,
+            remote_id: remote_id.clone(),
+            peer_label: peer_label.clone(),
+            facts: facts.clone(),
+            state: "connecting",
+            last_error: String::new(),
+            place: None,
+            since: 0,
+            owner_uid: uid,
+            stop: Stop::default(),
+            counters: Arc::default(),
+            attaching: None,
+            detaching: Vec::new(),
+        };
+        let request = attach::Request {
+            id: number,
+            // Unique as long as this process lives, and sessions do not outlive it.
+            session: SessionId(number.into()),
+            link,
+            peer_label,
+            device: remote_id,
+            product: facts.name(),
+            speed: facts.speed,
+            stop: attachment.stop.clone(),
+            counters: attachment.counters.clone(),
+        };
+        self.attachments.insert(number, attachment);
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            let result = attach::run(request, handle.clone()).await;
+            handle.attachment_ended(number, result).await;
+        });
+        Ok(number)
+    }
+
+    /// It has a port, and the kernel starts to look at it.
+    pub(super) async fn attachment_placed(&mut self, number: u32, place: Place) {
+        if let Some(attachment) = self.attachments.get_mut(&number) {
+            attachment.place = Some(place);
+            self.publish_attachment(number).await;
+        }
+    }
+
+    /// The kernel has configured it.
+    pub(super) async fn attachment_ready(&mut self, number: u32, place: Place) {
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        attachment.place = Some(place);
+        attachment.state = "attached";
+        attachment.since = now_usec();
+        let reply = attachment.attaching.take();
+        self.publish_attachment(number).await;
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(number));
+        }
+    }
+
+    pub(super) async fn detach(&mut self, number: u32, reply: Reply<()>) {
+        let Some(attachment) = self.attachments.get_mut(&number) else {
+            let _ = reply.send(Err(Error::NotAttached(format!("attachment {number}"))));
+            return;
+        };
+        attachment.stop.stop(EndReason::Detached);
+        attachment.state = "detaching";
+        attachment.detaching.push(reply);
+        self.publish_attachment(number).await;
+    }
+
+    /// Its task is over: the port is free.
+    pub(super) async fn attachment_ended(&mut self, number: u32, result: Result<EndReason>) {
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        attachment.state = "ended";
+        attachment.last_error = match &result {
+            Ok(reason) => reason.as_str().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let was_attached = attachment.since != 0;
+        self.publish_attachment(number).await;
+        let Some(attachment) = self.attachments.remove(&number) else { return };
+        let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
+        match &result {
+            Ok(reason) => info!(
+                P2PUSB_ATTACHMENT = number,
+                P2PUSB_PEER = attachment.peer.short(),
+                "{name} is no longer attached: {reason}"
+            ),
+            Err(error) => warn!(
+                P2PUSB_ATTACHMENT = number,
+                P2PUSB_PEER = attachment.peer.short(),
+                "{name} was not attached: {error}"
+            ),
+        }
+        if let (Ok(reason), true) = (&result, was_attached) {
+            let ended = EndedView {
+                when: now_usec(),
+                peer: attachment.peer_label.clone(),
+                product: attachment.facts.name(),
+                reason: *reason,
+            };
+            self.recently_ended.push_back(ended);
+            if self.recently_ended.len() > RECENTLY_ENDED_MAX {
+                self.recently_ended.pop_front();
+            }
+            self.publish_manager().await;
+        }
+        self.hide(ObjectId::Attachment(number)).await;
+        self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
+        if let Some(reply) = attachment.attaching {
+            let error = match result {
+                Err(error) => error,
+                Ok(reason) => Error::PeerRefused {
+                    peer: attachment.peer_label,
+                    detail: format!(
+                        "the session ended while the kernel looked at {}: {reason}",
+                        attachment.facts.name()
+                    ),
+                },
+            };
+            let _ = reply.send(Err(error));
+        }
+        for reply in attachment.detaching {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    /// A device came or went at this bus path; an attachment's `LocalDevice` may have changed.
+    pub(super) async fn publish_attachments_at(&self, bus_path: &BusPath) {
+        let at = |attachment: &Attachment| attachment.place.as_ref().is_some_and(|p| p.bus_path == bus_path.as_str());
+        for (number, _) in self.attachments.iter().filter(|(_, attachment)| at(attachment)) {
+            self.publish_attachment(*number).await;
+        }
+    }
+
+    async fn publish_attachment(&self, number: u32) {
+        let Some(attachment) = self.attachments.get(&number) else { return };
+        let place = attachment.place.clone().unwrap_or_default();
+        let view = AttachmentView {
+            id: number,
+            peer: attachment.peer,
+            remote_id: attachment.remote_id.clone(),
+            product: attachment.facts.name(),
+            state: attachment.state,
+            last_error: attachment.last_error.clone(),
+            local_device: self.devices.keys().find(|path| path.as_str() == place.bus_path).cloned(),
+            local_bus_path: place.bus_path,
+            controller: place.controller,
+            port: place.port,
+            since: attachment.since,
+            owner_uid: attachment.owner_uid,
+            counters: attachment.counters.clone(),
+        };
+        self.show(Object::Attachment(view)).await;
+        self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
+    }
+
+    pub(super) async fn publish_remote_device(&self, id: PeerId, remote_id: &str) {
+        let Some(device) = self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)) else { return };
+        let attachment = self
+            .attachments
+            .iter()
+            .find(|(_, attachment)| attachment.peer == id && attachment.remote_id == remote_id)
+            .map(|(number, _)| *number);
+        let view = RemoteDeviceView {
+            peer: id,
+            remote_id: remote_id.to_owned(),
+            facts: device.into(),
+            available: device.available && attachment.is_none(),
+            attachment,
+        };
+        self.show(Object::RemoteDevice(view)).await;
+    }
+}

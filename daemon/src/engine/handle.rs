@@ -1,0 +1,201 @@
+//! The way to the engine for everybody else: a cheap clone, one method per command.
+
+use std::{path::PathBuf, sync::Arc};
+
+use p2pusb_protocol::{EndReason, OfferedDevice, PeerAddress, Refusal, TicketRefusal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::command::{Command, Reply};
+use crate::{
+    attach::Place,
+    error::{Error, Result},
+    net::{link::LinkEvent, pairing::Paired, ticket::Secret},
+    peer::PeerId,
+    stop::Stop,
+    usb::{BusPath, DeviceInfo, HotplugEvent},
+};
+
+/// Commands that may wait for the engine.
+pub(super) const COMMAND_QUEUE: usize = 256;
+
+/// A device that is offered, and to whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    /// As the peers are told.
+    pub(crate) device: OfferedDevice,
+    /// Who is told of it; `None` means every paired peer.
+    pub(crate) audience: Option<Vec<PeerId>>,
+}
+
+impl Offer {
+    /// Whether this peer is told of it.
+    pub(crate) fn is_for(&self, peer: PeerId) -> bool {
+        self.audience.as_ref().is_none_or(|peers| peers.contains(&peer))
+    }
+}
+
+/// All offers.
+pub(crate) type Offers = Arc<Vec<Offer>>;
+
+/// The right to open a device for a peer.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The share that it comes from.
+    pub(crate) share: String,
+    /// The device.
+    pub(crate) info: DeviceInfo,
+    /// Where the claim is recorded, for the case that the daemon dies.
+    pub(crate) runtime: PathBuf,
+}
+
+/// The way to the engine.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    commands: mpsc::Sender<Command>,
+    offers: watch::Receiver<Offers>,
+    closing: CancellationToken,
+}
+
+impl EngineHandle {
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        offers: watch::Receiver<Offers>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { commands, offers, closing }
+    }
+
+    async fn tell(&self, command: Command) {
+        // The engine ends last; whoever still talks to it then has nothing to say that matters.
+        let _ = self.commands.send(command).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await;
+        answer.await.ok()
+    }
+
+    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        self.ask(command)
+            .await
+            .unwrap_or_else(|| Err(Error::Cancelled("the request, because p2pusbd stops,".to_owned())))
+    }
+
+    /// Shares a device; answers the share's id.
+    pub async fn share_device(&self, device: BusPath, peers: Vec<PeerId>, force: bool, uid: u32) -> Result<String> {
+        self.call(|reply| Command::ShareDevice { device, peers, force, uid, reply }).await
+    }
+
+    /// Changes who may claim a share.
+    pub async fn set_share_peers(&self, share: String, peers: Vec<PeerId>) -> Result<()> {
+        self.call(|reply| Command::SetSharePeers { share, peers, reply }).await
+    }
+
+    /// Ends a share; answers when the device is back with its drivers.
+    pub async fn revoke(&self, share: String) -> Result<()> {
+        self.call(|reply| Command::Revoke { share, reply }).await
+    }
+
+    /// Makes a ticket that lives this many microseconds.
+    pub async fn create_ticket(&self, lifetime_usec: u64) -> Result<String> {
+        self.call(|reply| Command::CreateTicket { lifetime_usec, reply }).await
+    }
+
+    /// Redeems a ticket; answers when each side knows the other.
+    pub async fn add_peer(&self, ticket: String) -> Result<PeerId> {
+        self.call(|reply| Command::AddPeer { ticket, reply }).await
+    }
+
+    /// Forgets a peer, and ends what goes on with it.
+    pub async fn forget(&self, peer: PeerId) -> Result<()> {
+        self.call(|reply| Command::Forget { peer, reply }).await
+    }
+
+    /// Attaches a peer's device; answers its number when the kernel has enumerated it.
+    pub async fn attach(&self, peer: PeerId, device: String, uid: u32) -> Result<u32> {
+        self.call(|reply| Command::Attach { peer, device, uid, reply }).await
+    }
+
+    /// Detaches; answers when the port is free and the peer has its device back.
+    pub async fn detach(&self, attachment: u32) -> Result<()> {
+        self.call(|reply| Command::Detach { attachment, reply }).await
+    }
+
+    /// Waits until everything that has happened so far can be seen.
+    pub async fn sync(&self) {
+        self.ask(|reply| Command::Sync { reply }).await;
+    }
+
+    /// Whether the engine still answers; the watchdog asks.
+    pub async fn ping(&self) -> bool {
+        self.ask(|reply| Command::Ping { reply }).await.is_some()
+    }
+
+    /// Ends everything; answers when every device is back and every port is free.
+    pub async fn shutdown(&self) {
+        self.ask(|reply| Command::Shutdown { reply }).await;
+    }
+
+    /// Links close when this is over: after the last session.
+    pub(crate) async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    pub(crate) fn offers(&self) -> watch::Receiver<Offers> {
+        self.offers.clone()
+    }
+
+    pub(crate) async fn hotplug(&self, event: HotplugEvent) {
+        self.tell(Command::Hotplug(event)).await;
+    }
+
+    pub(crate) async fn peer_seen(&self, peer: PeerId, addresses: Vec<PeerAddress>) {
+        self.tell(Command::PeerSeen { peer, addresses }).await;
+    }
+
+    pub(crate) async fn refused_version(&self, peer: PeerId, theirs: String) {
+        self.tell(Command::PeerRefused { peer, theirs }).await;
+    }
+
+    pub(crate) async fn redeem(
+        &self,
+        peer: PeerId,
+        secret: Secret,
+        label: String,
+        addresses: Vec<PeerAddress>,
+    ) -> Result<(), TicketRefusal> {
+        let answer = self.ask(|reply| Command::Redeem { peer, secret, label, addresses, reply }).await;
+        answer.unwrap_or(Err(TicketRefusal::Unknown))
+    }
+
+    pub(crate) async fn claim(&self, peer: PeerId, share: String, stop: Stop) -> Result<Grant, (Refusal, String)> {
+        let answer = self.ask(|reply| Command::Claim { peer, share, stop, reply }).await;
+        answer.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
+    }
+
+    pub(crate) async fn claim_ended(&self, share: String, reason: EndReason) {
+        self.tell(Command::ClaimEnded { share, reason }).await;
+    }
+
+    pub(crate) async fn link(&self, peer: PeerId, event: LinkEvent) {
+        self.tell(Command::Link { peer, event }).await;
+    }
+
+    pub(super) async fn paired(&self, paired: Paired, reply: Reply<PeerId>) {
+        self.tell(Command::Paired { paired, reply }).await;
+    }
+
+    pub(crate) async fn attachment_placed(&self, id: u32, place: Place) {
+        self.tell(Command::AttachmentPlaced { id, place }).await;
+    }
+
+    pub(crate) async fn attachment_ready(&self, id: u32, place: Place) {
+        self.tell(Command::AttachmentReady { id, place }).await;
+    }
+
+    pub(super) async fn attachment_ended(&self, id: u32, result: Result<EndReason>) {
+        self.tell(Command::AttachmentEnded { id, result }).await;
+    }
+}

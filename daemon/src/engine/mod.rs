@@ -1,0 +1,17 @@
+//! The one owner of state: an actor that everybody else asks.
+//!
+//! [`Engine::run`] takes one [`Command`](command::Command) after the other, changes the state, and publishes
+//! what others see of it ([`view`]). Nothing in it waits for the network or a device: what takes time runs
+//! in tasks that report back with commands of their own. URBs never come here.
+
+mod attachments;
+mod command;
+mod devices;
+mod handle;
+mod peers;
+mod shares;
+mod state;
+pub mod view;
+
+pub use self::{handle::EngineHandle, state::Engine};
+pub(crate) use self::{handle::Grant, state::Inputs};

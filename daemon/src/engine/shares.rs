@@ -1,0 +1,270 @@
+//! Shares and claims: which device is offered to whom, and who has it.
+
+use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal};
+use tracing::info;
+
+use super::{
+    Engine,
+    command::Reply,
+    handle::{Grant, Offer},
+    view::{DeviceFacts, Object, ObjectId, ShareView},
+};
+use crate::{
+    error::{Error, Result},
+    peer::PeerId,
+    stop::Stop,
+    store::ShareRecord,
+    usb::{self, BusPath},
+};
+
+/// A share.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) record: ShareRecord,
+    /// Empty means every paired peer. A forgotten peer stays in the list, or forgetting the only one would
+    /// open the share to all.
+    peers: Vec<PeerId>,
+    claim: Option<Claim>,
+    /// The share ends with its claim, and these want to know.
+    revoked: Vec<Reply<()>>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    peer: PeerId,
+    device: BusPath,
+    stop: Stop,
+}
+
+impl Share {
+    pub(super) fn new(record: ShareRecord) -> Self {
+        let peers = record.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
+        Self { record, peers, claim: None, revoked: Vec::new() }
+    }
+
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// The device that a peer has claimed.
+    pub(super) fn claimed_device(&self) -> Option<&BusPath> {
+        self.claim.as_ref().map(|claim| &claim.device)
+    }
+
+    pub(super) fn claimed_by(&self) -> Option<PeerId> {
+        self.claim.as_ref().map(|claim| claim.peer)
+    }
+
+    /// Ends the claim, if there is one.
+    pub(super) fn stop(&self, reason: EndReason) {
+        if let Some(claim) = &self.claim {
+            claim.stop.stop(reason);
+        }
+    }
+
+    /// Who may claim it: `None` means every paired peer.
+    fn audience(&self) -> Option<Vec<PeerId>> {
+        // Asked of the record: a list of names that can't be read is not an empty list.
+        if self.record.peers.is_empty() { None } else { Some(self.peers.clone()) }
+    }
+
+    fn is_for(&self, peer: PeerId) -> bool {
+        self.revoked.is_empty() && self.audience().is_none_or(|peers| peers.contains(&peer))
+    }
+}
+
+impl Engine {
+    pub(super) async fn share_device(
+        &mut self,
+        device: BusPath,
+        peers: Vec<PeerId>,
+        force: bool,
+        uid: u32,
+    ) -> Result<String> {
+        self.refuse_while_stopping()?;
+        let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
+        let name = format!("{} ({device})", DeviceFacts::from(info).name());
+        if let Some((_, reason)) = self.exclusion(info) {
+            return Err(Error::DeviceExcluded { device: name, reason });
+        }
+        let stable_id = self.identity(info);
+        if self.shares.values().any(|share| share.record.stable_id == stable_id) {
+            return Err(Error::AlreadyShared(name));
+        }
+        if self.shares.len() >= MAX_OFFERED_DEVICES {
+            return Err(Error::LimitReached { limit: MAX_OFFERED_DEVICES, what: "shares" });
+        }
+        let uses = usb::in_use(info);
+        if !uses.is_empty() && !force {
+            return Err(Error::DeviceSensitive { device: name, reasons: uses.join(", and ") });
+        }
+        self.known(&peers)?;
+        let mut id = [0; 4];
+        getrandom::fill(&mut id).map_err(|error| Error::failed("the kernel gives no random bytes", error))?;
+        let record = ShareRecord {
+            id: data_encoding::HEXLOWER.encode(&id),
+            stable_id,
+            product: DeviceFacts::from(info).name(),
+            peers: peers.iter().map(PeerId::to_string).collect(),
+            owner_uid: uid,
+        };
+        self.keep({
+            let record = record.clone();
+            move |store| store.save_share(&record)
+        })
+        .await?;
+        let id = record.id.clone();
+        info!(P2PUSB_DEVICE = %device, P2PUSB_SHARE = id, "shared by uid {uid}");
+        self.shares.insert(id.clone(), Share::new(record));
+        self.publish_share(&id).await;
+        self.publish_offers();
+        Ok(id)
+    }
+
+    fn known(&self, peers: &[PeerId]) -> Result<()> {
+        match peers.iter().find(|peer| !self.peers.contains_key(peer)) {
+            Some(stranger) => Err(Error::PeerUnknown(stranger.short())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn set_share_peers(&mut self, id: &str, peers: Vec<PeerId>) -> Result<()> {
+        self.known(&peers)?;
+        let share = self.shares.get_mut(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
+        let mut record = share.record.clone();
+        record.peers = peers.iter().map(PeerId::to_string).collect();
+        self.keep({
+            let record = record.clone();
+            move |store| store.save_share(&record)
+        })
+        .await?;
+        if let Some(share) = self.shares.get_mut(id) {
+            share.record = record;
+            share.peers = peers;
+            if let Some(claim) = &share.claim
+                && !share.is_for(claim.peer)
+            {
+                claim.stop.stop(EndReason::ShareRevoked);
+            }
+        }
+        self.publish_share(id).await;
+        self.publish_offers();
+        Ok(())
+    }
+
+    pub(super) async fn revoke(&mut self, id: String, reply: Reply<()>) {
+        let Some(share) = self.shares.get_mut(&id) else {
+            // The caller may be gone; then nobody needs to know.
+            let _ = reply.send(Err(Error::NotShared(id)));
+            return;
+        };
+        share.stop(EndReason::ShareRevoked);
+        share.revoked.push(reply);
+        self.publish_offers();
+        if self.shares.get(&id).is_some_and(|share| !share.is_claimed()) {
+            self.remove_share(&id).await;
+        }
+    }
+
+    async fn remove_share(&mut self, id: &str) {
+        let kept = self
+            .keep({
+                let id = id.to_owned();
+                move |store| store.remove_share(&id)
+            })
+            .await;
+        let Some(share) = self.shares.get_mut(id) else { return };
+        let replies = std::mem::take(&mut share.revoked);
+        if let Err(error) = kept {
+            // It would be back after a restart: then it has not ended.
+            let error = error.to_string();
+            for reply in replies {
+                let _ = reply.send(Err(Error::failed("the share can't be removed", error.clone())));
+            }
+            self.publish_offers();
+            return;
+        }
+        let share = self.shares.remove(id);
+        info!(P2PUSB_SHARE = id, "no longer shared");
+        self.hide(ObjectId::Share(id.to_owned())).await;
+        self.publish_offers();
+        if let Some(device) = share.and_then(|share| self.bus_path_of(&share.record.stable_id)) {
+            self.publish_device(&device).await;
+        }
+        for reply in replies {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn bus_path_of(&self, stable_id: &str) -> Option<BusPath> {
+        self.plugged(stable_id).map(|info| info.bus_path.clone())
+    }
+
+    pub(super) async fn claim(&mut self, peer: PeerId, id: &str, stop: Stop) -> Result<Grant, (Refusal, String)> {
+        let no = |reason: Refusal, detail: &str| Err((reason, detail.to_owned()));
+        if self.refuse_while_stopping().is_err() {
+            return no(Refusal::Failed, "p2pusbd stops there");
+        }
+        let share = match self.shares.get(id) {
+            Some(share) if self.peers.contains_key(&peer) && share.is_for(peer) => share,
+            _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
+        };
+        if share.is_claimed() {
+            return no(Refusal::Busy, "the device is claimed by another peer");
+        }
+        let Some(info) = self.plugged(&share.record.stable_id).cloned() else {
+            return no(Refusal::Gone, "the device is not plugged in");
+        };
+        if let Some(share) = self.shares.get_mut(id) {
+            share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop });
+        }
+        self.publish_share(id).await;
+        self.publish_offers();
+        Ok(Grant { share: id.to_owned(), info, runtime: self.runtime.clone() })
+    }
+
+    pub(super) async fn claim_ended(&mut self, id: &str, reason: EndReason) {
+        let Some(share) = self.shares.get_mut(id) else { return };
+        let Some(claim) = share.claim.take() else { return };
+        info!(P2PUSB_SHARE = id, P2PUSB_DEVICE = %claim.device, P2PUSB_PEER = claim.peer.short(), "the claim has ended: {reason}");
+        if share.revoked.is_empty() {
+            self.publish_share(id).await;
+            self.publish_offers();
+        } else {
+            self.remove_share(id).await;
+        }
+    }
+
+    pub(super) async fn publish_share(&self, id: &str) {
+        let Some(share) = self.shares.get(id) else { return };
+        let device = self.bus_path_of(&share.record.stable_id);
+        let view = ShareView {
+            id: id.to_owned(),
+            state: match (&share.claim, &device) {
+                (Some(_), _) => "in-use",
+                (None, Some(_)) => "available",
+                (None, None) => "waiting",
+            },
+            stable_id: share.record.stable_id.clone(),
+            product: share.record.product.clone(),
+            peers: share.peers.clone(),
+            claimed_by: share.claimed_by(),
+            owner_uid: share.record.owner_uid,
+            device: device.clone(),
+        };
+        self.show(Object::Share(view)).await;
+        if let Some(device) = device {
+            self.publish_device(&device).await;
+        }
+    }
+
+    /// Says anew what is offered; links tell their peers what has changed of it.
+    pub(super) fn publish_offers(&self) {
+        let offers = self.shares.values().filter(|share| share.revoked.is_empty()).filter_map(|share| {
+            let info = self.plugged(&share.record.stable_id)?;
+            let device = DeviceFacts::from(info).offered(share.record.id.clone(), !share.is_claimed());
+            Some(Offer { device, audience: share.audience() })
+        });
+        self.set_offers(offers.collect());
+    }
+}

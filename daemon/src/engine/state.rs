@@ -1,0 +1,273 @@
+//! The state itself, and the loop that changes it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use iroh::Endpoint;
+use p2pusb_protocol::{CloseCode, EndReason};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    attachments::Attachment,
+    command::Command,
+    handle::{COMMAND_QUEUE, EngineHandle, Offers},
+    peers::Peer,
+    shares::Share,
+    view::{Change, EndedView, ManagerView, Object, ObjectId},
+};
+use crate::{
+    error::{Error, Result},
+    net::Admission,
+    peer::PeerId,
+    store::{Store, StoreError, TicketRecord},
+    usb::{BusPath, DeviceInfo},
+};
+
+/// Changes that may wait to be shown.
+const CHANGE_QUEUE: usize = 256;
+
+/// What the engine is made of.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// What outlives the process.
+    pub(crate) store: Store,
+    /// The network.
+    pub(crate) endpoint: Endpoint,
+    /// Who may connect; the engine keeps it.
+    pub(crate) admission: Admission,
+    /// What does not outlive the boot.
+    pub(crate) runtime: PathBuf,
+    /// none, custom, public
+    pub(crate) relay_mode: &'static str,
+    /// What is plugged in at the start.
+    pub(crate) devices: Vec<DeviceInfo>,
+}
+
+/// The one owner of state.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) store: Store,
+    pub(super) endpoint: Endpoint,
+    pub(super) admission: Admission,
+    pub(super) runtime: PathBuf,
+    pub(super) handle: EngineHandle,
+    pub(super) devices: BTreeMap<BusPath, DeviceInfo>,
+    pub(super) shares: BTreeMap<String, Share>,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) attachments: BTreeMap<u32, Attachment>,
+    pub(super) last_attachment: u32,
+    pub(super) tickets: Vec<TicketRecord>,
+    pub(super) recently_ended: VecDeque<EndedView>,
+    pub(super) offers: watch::Sender<Offers>,
+    relay_mode: &'static str,
+    stopping: Option<oneshot::Sender<()>>,
+    is_stopping: bool,
+    closing: CancellationToken,
+    commands: mpsc::Receiver<Command>,
+    changes: mpsc::Sender<Change>,
+}
+
+/// Microseconds since the epoch.
+pub(super) fn now_usec() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+impl Engine {
+    /// Reads what is kept, and gives the way to the engine and the stream of what it shows.
+    pub(crate) fn new(inputs: Inputs) -> Result<(Self, EngineHandle, mpsc::Receiver<Change>), StoreError> {
+        let (commands_tx, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (changes, changes_rx) = mpsc::channel(CHANGE_QUEUE);
+        let (offers, offers_rx) = watch::channel(Offers::default());
+        let closing = CancellationToken::new();
+        let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
+        let Inputs { store, endpoint, admission, runtime, relay_mode, devices } = inputs;
+        let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record))).collect();
+        let mut engine = Self {
+            tickets: store.tickets()?,
+            store,
+            endpoint,
+            admission,
+            runtime,
+            handle: handle.clone(),
+            devices: devices.into_iter().map(|info| (info.bus_path.clone(), info)).collect(),
+            shares,
+            peers: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            last_attachment: 0,
+            recently_ended: VecDeque::new(),
+            offers,
+            relay_mode,
+            stopping: None,
+            is_stopping: false,
+            closing,
+            commands,
+            changes,
+        };
+        for record in engine.store.peers()? {
+            engine.load_peer(record);
+        }
+        Ok((engine, handle, changes_rx))
+    }
+
+    /// Runs until [`EngineHandle::shutdown`] has been answered.
+    pub async fn run(mut self) {
+        self.publish_all().await;
+        while let Some(command) = self.commands.recv().await {
+            self.execute(command).await;
+            if self.is_stopping && self.is_idle() {
+                break;
+            }
+        }
+        for peer in self.peers.values() {
+            peer.close_link(CloseCode::ShuttingDown, "this machine's p2pusbd was stopped");
+        }
+        self.closing.cancel();
+        if let Some(reply) = self.stopping {
+            // The supervisor waits for it; without one, nobody does.
+            let _ = reply.send(());
+        }
+    }
+
+    async fn execute(&mut self, command: Command) {
+        match command {
+            Command::ShareDevice { device, peers, force, uid, reply } => {
+                let result = self.share_device(device, peers, force, uid).await;
+                let _ = reply.send(result);
+            }
+            Command::SetSharePeers { share, peers, reply } => {
+                let result = self.set_share_peers(&share, peers).await;
+                let _ = reply.send(result);
+            }
+            Command::Revoke { share, reply } => self.revoke(share, reply).await,
+            Command::CreateTicket { lifetime_usec, reply } => {
+                let result = self.create_ticket(lifetime_usec).await;
+                let _ = reply.send(result);
+            }
+            Command::AddPeer { ticket, reply } => self.add_peer(&ticket, reply),
+            Command::Forget { peer, reply } => {
+                let result = self.forget(peer).await;
+                let _ = reply.send(result);
+            }
+            Command::Attach { peer, device, uid, reply } => self.attach(peer, device, uid, reply).await,
+            Command::Detach { attachment, reply } => self.detach(attachment, reply).await,
+            Command::Sync { reply } => self.say(Change::Barrier(reply)).await,
+            Command::Hotplug(event) => self.hotplug(event).await,
+            Command::PeerSeen { peer, addresses } => self.peer_seen(peer, addresses).await,
+            Command::PeerRefused { peer, theirs } => self.refused_version(peer, theirs).await,
+            Command::Redeem { peer, secret, label, addresses, reply } => {
+                let result = self.redeem(peer, secret, label, addresses).await;
+                let _ = reply.send(result);
+            }
+            Command::Claim { peer, share, stop, reply } => {
+                let result = self.claim(peer, &share, stop).await;
+                // A link that broke meanwhile ends the claim itself, through its task's stop.
+                let _ = reply.send(result);
+            }
+            Command::ClaimEnded { share, reason } => self.claim_ended(&share, reason).await,
+            Command::Link { peer, event } => self.link_event(peer, event).await,
+            Command::Paired { paired, reply } => {
+                let result = self.paired(paired).await;
+                let _ = reply.send(result);
+            }
+            Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
+            Command::AttachmentReady { id, place } => self.attachment_ready(id, place).await,
+            Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
+            Command::Ping { reply } => {
+                let _ = reply.send(());
+            }
+            Command::Shutdown { reply } => self.shutdown(reply).await,
+        }
+    }
+
+    /// Asks everything to end; [`Self::run`] answers when it has.
+    async fn shutdown(&mut self, reply: oneshot::Sender<()>) {
+        info!("stopping: {} claims and {} attachments to end", self.claims(), self.attachments.len());
+        self.stopping = Some(reply);
+        self.is_stopping = true;
+        for share in self.shares.values() {
+            share.stop(EndReason::PeerStopped);
+        }
+        for attachment in self.attachments.values() {
+            attachment.stop(EndReason::Stopped);
+        }
+        self.publish_manager().await;
+    }
+
+    pub(super) fn refuse_while_stopping(&self) -> Result<()> {
+        if self.is_stopping { Err(Error::Cancelled("the request, because p2pusbd stops,".to_owned())) } else { Ok(()) }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.claims() == 0 && self.attachments.is_empty()
+    }
+
+    fn claims(&self) -> usize {
+        self.shares.values().filter(|share| share.is_claimed()).count()
+    }
+
+    /// Runs something on the store where it stops nobody: a sync to a slow disk takes its time.
+    pub(super) async fn keep(
+        &self,
+        what: impl FnOnce(&Store) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<()> {
+        let store = self.store.clone();
+        match spawn_blocking(move || what(&store)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Error::failed("the state can't be kept", error)),
+            Err(error) => Err(Error::failed("the state can't be kept", error)),
+        }
+    }
+
+    pub(super) async fn say(&self, change: Change) {
+        // Without a bus, nobody is shown anything.
+        if self.changes.send(change).await.is_err() {
+            warn!("a change could not be shown: the bus is gone");
+        }
+    }
+
+    pub(super) async fn show(&self, object: Object) {
+        self.say(Change::Set(object)).await;
+    }
+
+    pub(super) async fn hide(&self, object: ObjectId) {
+        self.say(Change::Removed(object)).await;
+    }
+
+    pub(super) async fn publish_manager(&self) {
+        let view = ManagerView {
+            state: if self.is_stopping { "stopping" } else { "running" },
+            probing: false,
+            endpoint_id: self.endpoint.id().into(),
+            relay_mode: self.relay_mode,
+            recently_ended: self.recently_ended.iter().cloned().collect(),
+        };
+        self.show(Object::Manager(view)).await;
+    }
+
+    async fn publish_all(&mut self) {
+        self.publish_manager().await;
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.publish_peer(peer).await;
+        }
+        for share in self.shares.keys().cloned().collect::<Vec<_>>() {
+            self.publish_share(&share).await;
+        }
+        for device in self.devices.keys().cloned().collect::<Vec<_>>() {
+            self.publish_device(&device).await;
+        }
+        self.publish_offers();
+    }
+
+    pub(super) fn set_offers(&self, offers: Vec<super::handle::Offer>) {
+        self.offers.send_replace(Arc::new(offers));
+    }
+}

@@ -1,0 +1,64 @@
+//! The door: takes connections of paired peers, and of whoever brings a ticket.
+
+use std::{sync::Arc, time::Duration};
+
+use iroh::{Endpoint, endpoint::Incoming};
+use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
+use tokio::{task::JoinSet, time::timeout};
+use tracing::{debug, info};
+
+use super::{Admission, close, pairing, serve::serve};
+use crate::{engine::EngineHandle, peer::PeerId, usb::UsbHost};
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that may be open or in their handshake at a time; more are refused unheard.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Serves connections until the endpoint is closed, then waits for the last of them.
+pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, host: Arc<UsbHost>) {
+    let mut connections = JoinSet::new();
+    while let Some(incoming) = endpoint.accept().await {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= MAX_CONNECTIONS {
+            incoming.refuse();
+            continue;
+        }
+        connections.spawn(handle(endpoint.clone(), incoming, admission.clone(), engine.clone(), host.clone()));
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn handle(
+    endpoint: Endpoint,
+    incoming: Incoming,
+    admission: Admission,
+    engine: EngineHandle,
+    host: Arc<UsbHost>,
+) {
+    let connection = match incoming.accept() {
+        Ok(accepting) => timeout(HANDSHAKE_TIMEOUT, accepting).await,
+        Err(error) => return debug!("a connection failed: {error}"),
+    };
+    let connection = match connection {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return debug!("a handshake failed: {error}"),
+        Err(_) => return debug!("a handshake took too long"),
+    };
+    let peer = PeerId::from(connection.remote_id());
+    match connection.alpn() {
+        PAIRING_ALPN => pairing::answer(endpoint, peer, connection, engine).await,
+        ALPN if admission.admits(peer) => serve(endpoint, peer, connection, admission, engine, host).await,
+        ALPN => {
+            info!(P2PUSB_PEER = peer.short(), "refused a machine that is not paired");
+            close(
+                &connection,
+                CloseCode::NotPaired,
+                "this machine is not paired with you; use a ticket (`p2pusb invite` here, `p2pusb pair` there)",
+            );
+            // The close is sent when the connection is driven once more; wait for it to be out.
+            connection.closed().await;
+        }
+        _ => close(&connection, CloseCode::ProtocolViolation, "unknown protocol"),
+    }
+}

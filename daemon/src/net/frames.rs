@@ -1,0 +1,77 @@
+//! Frames over QUIC streams.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use iroh::endpoint::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use p2pusb_protocol::{FrameLimits, PREFIX_LEN, Prefix, ProtocolError};
+
+/// A frame as it came: its header is not decoded yet, its lengths are within the limits.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// Which message.
+    pub(crate) kind: u16,
+    /// postcard.
+    pub(crate) header: Bytes,
+    /// Raw.
+    pub(crate) payload: Bytes,
+}
+
+/// Why no frame came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// The stream or its connection failed.
+    #[error("the stream failed: {0}")]
+    Stream(#[from] ReadError),
+    /// It ended in the middle of a frame.
+    #[error("the stream ended in the middle of a frame")]
+    Truncated,
+    /// The peer broke the protocol.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+}
+
+/// Reads one frame; `None` when the stream ended properly. Not cancel safe: read in a task of its own.
+pub(crate) async fn read_frame(from: &mut RecvStream, limits: FrameLimits) -> Result<Option<Frame>, FrameError> {
+    let mut prefix = [0; PREFIX_LEN];
+    match from.read_exact(&mut prefix).await {
+        Ok(()) => {}
+        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Truncated),
+        Err(ReadExactError::ReadError(error)) => return Err(error.into()),
+    }
+    let prefix = Prefix::decode(prefix);
+    prefix.check(limits)?;
+    let header = read_bytes(from, prefix.header_len.into()).await?;
+    let payload = read_bytes(from, prefix.payload_len as usize).await?;
+    Ok(Some(Frame { kind: prefix.kind, header, payload }))
+}
+
+/// Reads exactly `length` bytes; without a copy where one chunk holds them all.
+async fn read_bytes(from: &mut RecvStream, length: usize) -> Result<Bytes, FrameError> {
+    if length == 0 {
+        return Ok(Bytes::new());
+    }
+    let first = from.read_chunk(length).await?.ok_or(FrameError::Truncated)?;
+    if first.len() == length {
+        return Ok(first);
+    }
+    let mut all = BytesMut::with_capacity(length);
+    all.extend_from_slice(&first);
+    while all.len() < length {
+        let chunk = from.read_chunk(length - all.len()).await?.ok_or(FrameError::Truncated)?;
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
+}
+
+/// Writes one frame: `head` is prefix and header as a message encodes itself.
+pub(crate) async fn write_frame(to: &mut SendStream, head: Bytes, payload: Bytes) -> Result<(), WriteError> {
+    if payload.is_empty() { to.write_chunk(head).await } else { to.write_all_chunks(&mut [head, payload]).await }
+}
+
+impl From<FrameError> for io::Error {
+    fn from(error: FrameError) -> Self {
+        io::Error::other(error)
+    }
+}

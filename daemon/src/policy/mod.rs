@@ -1,0 +1,69 @@
+//! Who may do what.
+//!
+//! Root may do everything. Everybody else is asked about through polkit; where polkit is missing or fails,
+//! the answer is no. The subject is always the sender of the message, as the bus knows it.
+
+use std::collections::HashMap;
+
+use zbus::{Connection, message::Header};
+use zbus_polkit::policykit1::{AuthorityProxy, CheckAuthorizationFlags, Subject};
+
+/// What a caller may not do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No.
+    #[error("{0}")]
+    No(String),
+    /// Perhaps, if somebody may be asked for a password.
+    #[error("the password of an administrator is needed; call again with interactive authorization allowed")]
+    AskFirst,
+}
+
+/// Asks for a caller's rights.
+#[derive(Debug, Clone)]
+pub struct Authorizer {
+    bus: Connection,
+}
+
+impl Authorizer {
+    /// Asks on this bus.
+    pub fn new(bus: Connection) -> Self {
+        Self { bus }
+    }
+
+    /// Whether the sender of a message may do this; answers its uid. `details` tell the person who is asked
+    /// what it is about.
+    pub async fn check(&self, header: &Header<'_>, action: &str, details: &[(&str, &str)]) -> Result<u32, Denied> {
+        let no = |why: &str| Denied::No(why.to_owned());
+        let sender = header.sender().ok_or_else(|| no("the message has no sender"))?;
+        let dbus = zbus::fdo::DBusProxy::new(&self.bus).await.map_err(|_| no("the bus does not answer"))?;
+        let uid = dbus
+            .get_connection_unix_user(sender.to_owned().into())
+            .await
+            .map_err(|error| no(&format!("the bus does not know the caller: {error}")))?;
+        if uid == 0 {
+            return Ok(uid);
+        }
+        let subject = Subject::new_for_message_header(header).map_err(|_| no("the message has no sender"))?;
+        let interactive = header.primary().flags().contains(zbus::message::Flags::ALLOW_INTERACTIVE_AUTH);
+        let flags = if interactive {
+            CheckAuthorizationFlags::ALLOW_USER_INTERACTION
+        } else {
+            CheckAuthorizationFlags::empty()
+        };
+        let details: HashMap<&str, &str> = details.iter().copied().collect();
+        let authority =
+            AuthorityProxy::new(&self.bus).await.map_err(|_| no("polkit is not there; only root may do this"))?;
+        let answer = authority
+            .check_authorization(&subject, action, &details, flags, "")
+            .await
+            .map_err(|error| no(&format!("polkit does not answer ({error}); only root may do this")))?;
+        if answer.is_authorized {
+            Ok(uid)
+        } else if answer.is_challenge && !interactive {
+            Err(Denied::AskFirst)
+        } else {
+            Err(no(&format!("you are not authorized to do this (polkit action {action})")))
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The service manager: readiness, status, watchdog, and the journal.
+
+pub mod journal;
+pub mod notify;

@@ -1,0 +1,235 @@
+//! What outlives the process, under `/var/lib/p2pusb`:
+//!
+//! ```text
+//! version           the layout's version
+//! port              the UDP port of the last run
+//! identity.key      this machine's secret key, mode 0600
+//! tickets.toml      digests of the tickets that are still open or were used, mode 0600
+//! peers/ID.toml     one paired peer
+//! shares/ID.toml    one share
+//! ```
+//!
+//! Each file is written whole beside its place, synced and renamed, so that a power cut leaves the old one
+//! or the new one. A file that can't be read is set aside under the name `*.damaged` and reported; nothing
+//! else is lost with it.
+
+mod atomic;
+mod identity;
+mod peers;
+mod shares;
+mod tickets;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
+
+pub use self::{
+    peers::PeerRecord,
+    shares::ShareRecord,
+    tickets::{TicketRecord, TicketState},
+};
+
+/// The version of this layout.
+const VERSION: u32 = 1;
+
+/// The state folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What can go wrong with the state folder.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A later release wrote this folder.
+    #[error(
+        "{path} was written by a later release (layout {found}, this release knows {VERSION}); install that release again"
+    )]
+    TooNew {
+        /// The folder.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The secret key is not one.
+    #[error(
+        "{path} does not hold a secret key of 32 bytes; move it away to get a new identity (peers must be paired again)"
+    )]
+    BadIdentity {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A value could not be written as TOML.
+    #[error("{path} can't be written: {source}")]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: toml::ser::Error,
+    },
+}
+
+impl StoreError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+impl Store {
+    /// Opens the folder, and makes it where it is missing.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let store = Self { root: root.into() };
+        for folder in [store.root.clone(), store.folder("peers"), store.folder("shares")] {
+            fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
+        }
+        let path = store.root.join("version");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let found = text.trim().parse().unwrap_or(u32::MAX);
+                if found > VERSION {
+                    return Err(StoreError::TooNew { path: store.root, found });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                atomic::write(&path, format!("{VERSION}\n").as_bytes()).map_err(StoreError::io(&path))?;
+            }
+            Err(source) => return Err(StoreError::Io { path, source }),
+        }
+        Ok(store)
+    }
+
+    /// The UDP port of the last run: peers look for us there.
+    pub fn last_port(&self) -> Result<Option<u16>, StoreError> {
+        let path = self.root.join("port");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().parse().ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
+    }
+
+    /// Remembers the UDP port of this run.
+    pub fn save_last_port(&self, port: u16) -> Result<(), StoreError> {
+        let path = self.root.join("port");
+        atomic::write(&path, format!("{port}\n").as_bytes()).map_err(StoreError::io(&path))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn save<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), StoreError> {
+        let text = toml::to_string(value).map_err(|source| StoreError::Encode { path: path.to_owned(), source })?;
+        atomic::write(path, text.as_bytes()).map_err(StoreError::io(path))
+    }
+
+    /// Reads one file; a damaged one is set aside and counts as missing.
+    fn load<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => String::from("\0"),
+            Err(source) => return Err(StoreError::Io { path: path.to_owned(), source }),
+        };
+        match toml::from_str(&text) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let aside = path.with_extension("toml.damaged");
+                fs::rename(path, &aside).map_err(StoreError::io(path))?;
+                warn!("{} can't be understood and was set aside as {}: {error}", path.display(), aside.display());
+                Ok(None)
+            }
+        }
+    }
+
+    fn load_all<T: DeserializeOwned>(&self, folder: &str) -> Result<Vec<T>, StoreError> {
+        let folder = self.folder(folder);
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(StoreError::io(&folder))? {
+            let path = entry.map_err(StoreError::io(&folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                all.extend(self.load(&path)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Io { path: path.to_owned(), source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(label: &str) -> PeerRecord {
+        PeerRecord {
+            endpoint_id: iroh::SecretKey::from_bytes(&[9; 32]).public().to_string(),
+            label: label.to_owned(),
+            addresses: vec!["192.0.2.1:7000".to_owned()],
+            paired: 5,
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_nothing_else_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.save_peer(&peer("workshop")).unwrap();
+        fs::write(folder.path().join("peers/0000.toml"), "label = [").unwrap();
+        assert_eq!(store.peers().unwrap(), [peer("workshop")]);
+        assert!(folder.path().join("peers/0000.toml.damaged").exists());
+        assert!(!folder.path().join("peers/0000.toml").exists());
+    }
+
+    #[test]
+    fn the_identity_stays_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let first = store.identity().unwrap();
+        assert_eq!(store.identity().unwrap().to_bytes(), first.to_bytes());
+        let mode = fs::metadata(folder.path().join("identity.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(folder.path().join("identity.key"), "short").unwrap();
+        assert!(matches!(store.identity(), Err(StoreError::BadIdentity { .. })));
+    }
+
+    #[test]
+    fn a_later_layout_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("version"), "2\n").unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::TooNew { found: 2, .. })));
+    }
+
+    #[test]
+    fn tickets_are_private_and_read_back() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let tickets = vec![TicketRecord { digest: "ab".to_owned(), expires: 7, state: TicketState::Open }];
+        store.save_tickets(&tickets).unwrap();
+        assert_eq!(store.tickets().unwrap(), tickets);
+        let mode = fs::metadata(folder.path().join("tickets.toml")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,38 @@
+//! Shares: one file each. A share outlives the plug, so it names the device by its stable id.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError};
+
+/// A share as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareRecord {
+    /// Eight hexadecimal digits.
+    pub id: String,
+    /// Which device.
+    pub stable_id: String,
+    /// What the device called itself when it was shared.
+    pub product: String,
+    /// The endpoint ids of the peers that may claim it; none means every paired peer.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// The user who shared it.
+    pub owner_uid: u32,
+}
+
+impl Store {
+    /// All shares.
+    pub fn shares(&self) -> Result<Vec<ShareRecord>, StoreError> {
+        self.load_all("shares")
+    }
+
+    /// Writes one share.
+    pub fn save_share(&self, share: &ShareRecord) -> Result<(), StoreError> {
+        self.save(&self.folder("shares").join(format!("{}.toml", share.id)), share)
+    }
+
+    /// Removes one share.
+    pub fn remove_share(&self, id: &str) -> Result<(), StoreError> {
+        self.remove(&self.folder("shares").join(format!("{id}.toml")))
+    }
+}

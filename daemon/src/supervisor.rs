@@ -1,0 +1,171 @@
+//! Brings everything up in order, keeps it together, and takes it down in order.
+//!
+//! Up: state, devices, endpoint, engine, objects, bus name, READY. Down: every device back and every port
+//! free, then the links, then the bus. Whichever part ends by itself ends the daemon, with its error.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use p2pusb_dbus::names::{
+    BUS_NAME, RUNTIME_DIRECTORY_DEFAULT, STATE_DIRECTORY_DEFAULT,
+    env::{RUNTIME_DIRECTORY, STATE_DIRECTORY},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tracing::{error, info, warn};
+use zbus::Connection;
+
+use crate::{
+    bus,
+    config::{Config, ConfigError},
+    engine::{Engine, EngineHandle, Inputs},
+    net::{self, Admission, BindError},
+    policy::Authorizer,
+    sd::notify,
+    store::{Store, StoreError},
+    usb::{self, Hotplug, UsbError, UsbHost, recovery},
+};
+
+/// How long sessions may take to end when the daemon stops; systemd would wait 90 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the endpoint may take to say goodbye to its peers.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why the daemon can't start, or can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state folder can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No network.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No USB.
+    #[error(transparent)]
+    Usb(#[from] UsbError),
+    /// No bus.
+    #[error("the system bus can't be used: {0}")]
+    Bus(#[from] zbus::Error),
+    /// Something that the process needs of the kernel.
+    #[error("{0}: {1}")]
+    Io(&'static str, std::io::Error),
+    /// A part that never ends has ended.
+    #[error("{0} ended")]
+    Ended(&'static str),
+}
+
+fn directory(variable: &str, default: &str) -> PathBuf {
+    // systemd separates several by colons (systemd.exec(5)); there is one of each here.
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
+}
+
+/// `p2pusbd --cleanup`: what a daemon that was killed has left behind.
+pub fn clean_up() -> Result<(), Failure> {
+    let runtime = directory(RUNTIME_DIRECTORY, RUNTIME_DIRECTORY_DEFAULT);
+    let given_back = recovery::give_back_all(&runtime)?;
+    for device in given_back {
+        info!(P2PUSB_DEVICE = %device, "given back to its drivers after a crash");
+    }
+    Ok(())
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failure> {
+    let config = Config::load(config_path, config_required)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::Io("SIGTERM", error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::Io("SIGINT", error))?;
+    clean_up()?;
+
+    let runtime = directory(RUNTIME_DIRECTORY, RUNTIME_DIRECTORY_DEFAULT);
+    let store = Store::open(directory(STATE_DIRECTORY, STATE_DIRECTORY_DEFAULT))?;
+    let host = UsbHost::start()?;
+    // Before the list is made, so that nothing is missed between the two.
+    let mut hotplug = Hotplug::new()?;
+    let devices = usb::enumerate()?;
+    let endpoint = net::bind(store.identity()?, &config.network, store.last_port()?).await?;
+    if let Some(address) = endpoint.bound_sockets().first() {
+        store.save_last_port(address.port())?;
+    }
+    let bus = Connection::system().await?;
+
+    let admission = Admission::default();
+    let inputs = Inputs {
+        store,
+        endpoint: endpoint.clone(),
+        admission: admission.clone(),
+        runtime,
+        relay_mode: config.network.relay.mode(),
+        devices,
+    };
+    let (engine, handle, changes) = Engine::new(inputs)?;
+    let engine = tokio::spawn(engine.run());
+    let context = bus::Context { engine: handle.clone(), authorizer: Authorizer::new(bus.clone()) };
+    let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
+    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), host.clone()));
+    // Clients that see the name see the objects, too.
+    handle.sync().await;
+    bus.request_name(BUS_NAME).await?;
+    info!("{} is up as {}", BUS_NAME, endpoint.id());
+    notify::status("sharing and attaching USB devices");
+    notify::ready();
+
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        error = follow_hotplug(&mut hotplug, &handle) => Some(Failure::Usb(error)),
+        () = notify::watchdog(handle.clone()) => Some(Failure::Ended("the watchdog")),
+        result = mirror => Some(match result {
+            Ok(Err(error)) => Failure::Bus(error),
+            _ => Failure::Ended("the bus"),
+        }),
+        _ = bus_closed(&bus) => Some(Failure::Ended("the connection to the bus")),
+    };
+    notify::stopping();
+    if let Some(failure) = &failure {
+        error!("stopping: {failure}");
+    }
+    stop(handle, engine, endpoint, accept, host).await;
+    failure.map_or(Ok(()), Err)
+}
+
+async fn follow_hotplug(hotplug: &mut Hotplug, engine: &EngineHandle) -> UsbError {
+    loop {
+        match hotplug.next().await {
+            Ok(event) => engine.hotplug(event).await,
+            Err(error) => return error,
+        }
+    }
+}
+
+/// A daemon without a bus serves nobody: systemd starts it anew.
+async fn bus_closed(bus: &Connection) {
+    use futures_lite::StreamExt as _;
+    let mut messages = zbus::MessageStream::from(bus);
+    while messages.next().await.is_some() {}
+}
+
+async fn stop(
+    handle: EngineHandle,
+    engine: tokio::task::JoinHandle<()>,
+    endpoint: iroh::Endpoint,
+    accept: tokio::task::JoinHandle<()>,
+    host: Arc<UsbHost>,
+) {
+    if timeout(STOP_TIMEOUT, handle.shutdown()).await.is_err() {
+        warn!("some sessions did not end in {STOP_TIMEOUT:?}; the kernel ends them with this process");
+    }
+    engine.abort();
+    if timeout(CLOSE_TIMEOUT, endpoint.close()).await.is_err() {
+        warn!("some peers could not be told that we stop");
+    }
+    accept.abort();
+    host.stop();
+}

@@ -1,0 +1,559 @@
+//! Asynchronous transfers: the one place that speaks to libusb's own asynchronous interface.
+//!
+//! Every transfer that libusb holds has an entry in its device's [`Table`], under the endpoint and the tag that its
+//! submitter chose. What makes this sound, all of it about who may touch what when:
+//!
+//! * libusb owns a transfer from a successful submit to its callback. What it needs until then (the buffer, where the
+//!   completion goes) is in an [`InFlight`] that only the callback takes back.
+//! * A callback never owns the device's handle, not even a share of it: closing a handle waits for the event thread,
+//!   which would wait for itself. Callbacks see the [`Shared`] half of [`Transfers`], which has none.
+//! * The memory of a transfer is shared between the callback and whoever cancels it, and freed by the later of both.
+//!   libusb answers a late cancellation with "not found", provided that the memory is still there.
+//! * The handle is closed only while the table is idle: no transfer in it, no callback and no cancellation under way, and
+//!   none can start, because the table is closed first. An entry exists before libusb is asked to submit, so a submit
+//!   that is under way counts, too.
+//! * The lock of the table is never held across a call to libusb, and never while a completion is delivered.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    os::raw::{c_int, c_uint},
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::abort,
+    ptr::NonNull,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use p2pusb_protocol::{MAX_URB_LEN, UrbFlags, UrbStatus};
+use rusb::ffi;
+use tokio::sync::mpsc;
+
+use super::{
+    TransferType,
+    cancel::Canceller,
+    descriptor::{EndpointMap, EndpointSet},
+    special::special_request,
+    status::{self, Request},
+};
+
+/// The setup packet that libusb wants in front of a control transfer's data, in bytes.
+const SETUP_LEN: usize = 8;
+
+/// Data of an IN transfer up to this length is copied into memory of its own when its buffer is much larger, so that a
+/// 13-byte status does not keep the 64 KiB alive that the driver had asked for.
+const SMALL_DATA: usize = 512;
+
+/// Where libusb splits bulk transfers on host controllers without scatter-gather, in bytes (its
+/// `MAX_BULK_BUFFER_LENGTH`).
+const SPLIT_LEN: usize = 16 * 1024;
+
+/// A transfer to be submitted.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The endpoint's address, with bit 7 set for IN. For control transfers 0x00 and 0x80 mean the same; the setup
+    /// packet has the direction.
+    pub endpoint: u8,
+    /// The setup packet; for control transfers, and for nothing else.
+    pub setup: Option<[u8; SETUP_LEN]>,
+    /// What to send, or how much to receive.
+    pub data: TransferData,
+    /// How to treat short packets: [`UrbFlags::SHORT_NOT_OK`] for IN, [`UrbFlags::ZERO_PACKET`] for bulk OUT.
+    pub flags: UrbFlags,
+}
+
+/// The data stage of a transfer.
+#[derive(Debug, Clone)]
+pub enum TransferData {
+    /// These bytes, to the device.
+    Out(Bytes),
+    /// At most that many bytes, from the device.
+    In(usize),
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The endpoint that the transfer was submitted with.
+    pub endpoint: u8,
+    /// The tag that the transfer was submitted with.
+    pub tag: u64,
+    /// How it went.
+    pub status: UrbStatus,
+    /// How many bytes the device took or gave. Never more than were asked for.
+    pub actual_length: u32,
+    /// For IN, the `actual_length` bytes that the device gave, whatever the status; for OUT, empty.
+    pub data: Bytes,
+}
+
+/// What names a transfer of one device: the endpoint, and the submitter's tag.
+pub(super) type Key = (u8, u64);
+
+/// Both directions of the control endpoint are one.
+fn key(endpoint: u8, tag: u64) -> Key {
+    (if endpoint & 0x0f == 0 { 0 } else { endpoint }, tag)
+}
+
+/// The transfers of one open device.
+pub(super) struct Transfers {
+    handle: Handle,
+    shared: Arc<Shared>,
+    canceller: Arc<Canceller>,
+    /// Whether libusb splits long bulk transfers on this device's host controller.
+    splits_bulk: bool,
+}
+
+/// The device's handle.
+struct Handle(NonNull<ffi::libusb_device_handle>);
+
+// SAFETY: libusb's handles may be used from any thread, by several at a time. What libusb asks for is that none is used
+// after it was closed, which the idle table guarantees (see above).
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+/// What transfers that are in flight, and those who cancel them, hold on to.
+pub(super) struct Shared {
+    table: Mutex<Table>,
+    /// Told whenever the table has become emptier.
+    settled: Condvar,
+}
+
+struct Table {
+    endpoints: EndpointMap,
+    /// Endpoints that refuse transfers because something about them is being changed.
+    held: EndpointSet,
+    /// Set for good when the device is given back.
+    closed: bool,
+    flights: HashMap<Key, Flight>,
+    /// The serial of the last flight. A serial is never used again, a key is.
+    last_serial: u64,
+    /// How many completions are being delivered and how many cancellations are under way.
+    busy: usize,
+}
+
+struct Flight {
+    serial: u64,
+    stage: Stage,
+}
+
+enum Stage {
+    /// libusb is being asked to submit it. `cancel`: and to cancel it as soon as that is done.
+    Submitting { cancel: bool },
+    /// libusb has it. `cancelling`: and was, or is about to be, asked to cancel it.
+    Flying { raw: Arc<RawTransfer>, cancelling: bool },
+}
+
+/// The memory of one libusb transfer.
+struct RawTransfer(NonNull<ffi::libusb_transfer>);
+
+// SAFETY: libusb's transfers may be cancelled and freed on any thread; libusb locks what its threads share.
+unsafe impl Send for RawTransfer {}
+// SAFETY: as above.
+unsafe impl Sync for RawTransfer {}
+
+impl RawTransfer {
+    fn new() -> Option<Self> {
+        // SAFETY: allocates; zero packets is what all types but isochronous ask for.
+        NonNull::new(unsafe { ffi::libusb_alloc_transfer(0) }).map(Self)
+    }
+}
+
+impl Drop for RawTransfer {
+    fn drop(&mut self) {
+        // SAFETY: libusb allocated it. Nobody but holders of this value's `Arc` uses it, and while libusb itself does, an
+        // `InFlight` holds one.
+        unsafe { ffi::libusb_free_transfer(self.0.as_ptr()) }
+    }
+}
+
+/// What libusb's `user_data` points to while it owns the transfer.
+struct InFlight {
+    shared: Arc<Shared>,
+    key: Key,
+    endpoint: u8,
+    buffer: Buffer,
+    request: Request,
+    raw: Arc<RawTransfer>,
+    /// A place in the submitter's channel, so that delivering can't fail and never waits.
+    done: mpsc::OwnedPermit<Completion>,
+}
+
+/// The memory that libusb reads from or writes to.
+enum Buffer {
+    /// libusb writes to it, or may: control transfers, IN, and OUT that libusb splits.
+    Own(Vec<u8>),
+    /// libusb only reads it.
+    Borrowed(Bytes),
+}
+
+impl Buffer {
+    fn as_mut_ptr(&mut self) -> *mut u8 {
+        match self {
+            Self::Own(bytes) => bytes.as_mut_ptr(),
+            Self::Borrowed(bytes) => bytes.as_ptr().cast_mut(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Own(bytes) => bytes.len(),
+            Self::Borrowed(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Whoever panicked with the lock held did so between two consistent states: no entry is changed in two steps.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels that transfer, and waits until the kernel has let go of it, which is before its callback has run.
+    /// Nothing happens when it has ended meanwhile.
+    pub(super) fn cancel_now(&self, key: Key, serial: u64) {
+        let raw = {
+            let mut table = self.table();
+            let raw = match table.flights.get(&key) {
+                Some(Flight { serial: found, stage: Stage::Flying { raw, .. } }) if *found == serial => raw.clone(),
+                _ => return,
+            };
+            table.busy += 1;
+            raw
+        };
+        // SAFETY: the memory is ours as long as `raw` is, and the handle that the transfer belongs to stays open while
+        // `busy` counts us. The answer tells whether we were too late, which makes no difference: the callback comes
+        // in either case.
+        let _ = unsafe { ffi::libusb_cancel_transfer(raw.0.as_ptr()) };
+        drop(raw);
+        self.rest();
+    }
+
+    /// Ends what `busy` counted.
+    fn rest(&self) {
+        self.table().busy -= 1;
+        self.settled.notify_all();
+    }
+}
+
+impl Transfers {
+    /// For a device with that handle.
+    ///
+    /// `splits_bulk`: whether libusb splits long bulk transfers, because the host controller has no scatter-gather.
+    ///
+    /// # Safety
+    ///
+    /// The handle must be an open one, and stay open until [`close`](Self::close) has returned true, or else for ever.
+    pub(super) unsafe fn new(
+        handle: NonNull<ffi::libusb_device_handle>,
+        endpoints: EndpointMap,
+        splits_bulk: bool,
+        canceller: Arc<Canceller>,
+    ) -> Self {
+        let table = Table {
+            endpoints,
+            held: EndpointSet::default(),
+            closed: false,
+            flights: HashMap::new(),
+            last_serial: 0,
+            busy: 0,
+        };
+        let shared = Arc::new(Shared { table: Mutex::new(table), settled: Condvar::new() });
+        Self { handle: Handle(handle), shared, canceller, splits_bulk }
+    }
+
+    /// The type of an endpoint in the present configuration and alternate settings.
+    pub(super) fn endpoint(&self, address: u8) -> Option<TransferType> {
+        self.shared.table().endpoints.get(address).map(|endpoint| endpoint.transfer_type)
+    }
+
+    /// See [`OpenDevice::submit`](super::OpenDevice::submit).
+    pub(super) fn submit(
+        &self,
+        transfer: Transfer,
+        tag: u64,
+        done: &mpsc::Sender<Completion>,
+    ) -> Result<(), UrbStatus> {
+        let key = key(transfer.endpoint, tag);
+        let (serial, kind, max_packet) = {
+            let mut table = self.shared.table();
+            if table.closed {
+                return Err(UrbStatus::Gone);
+            }
+            let Some(endpoint) = table.endpoints.get(transfer.endpoint) else { return Err(UrbStatus::NoEndpoint) };
+            if table.held.contains(transfer.endpoint) {
+                return Err(UrbStatus::NoEndpoint);
+            }
+            if table.flights.contains_key(&key) {
+                return Err(UrbStatus::Invalid);
+            }
+            table.last_serial += 1;
+            let serial = table.last_serial;
+            table.flights.insert(key, Flight { serial, stage: Stage::Submitting { cancel: false } });
+            (serial, endpoint.transfer_type, endpoint.max_packet)
+        };
+        let submitted = self.prepare(transfer, key, tag, kind, max_packet, done).and_then(fly);
+        let mut table = self.shared.table();
+        match submitted {
+            Ok(raw) => {
+                // Its callback may have run already, then there is nothing to note.
+                let Some(flight) = table.flights.get_mut(&key).filter(|flight| flight.serial == serial) else {
+                    return Ok(());
+                };
+                let cancel = matches!(flight.stage, Stage::Submitting { cancel: true });
+                flight.stage = Stage::Flying { raw, cancelling: cancel };
+                drop(table);
+                if cancel {
+                    self.canceller.cancel(self.shared.clone(), key, serial);
+                }
+                Ok(())
+            }
+            Err(status) => {
+                table.flights.remove(&key);
+                drop(table);
+                self.shared.settled.notify_all();
+                Err(status)
+            }
+        }
+    }
+
+    /// Everything that libusb needs to run a transfer.
+    fn prepare(
+        &self,
+        transfer: Transfer,
+        key: Key,
+        tag: u64,
+        kind: TransferType,
+        max_packet: u16,
+        done: &mpsc::Sender<Completion>,
+    ) -> Result<Box<InFlight>, UrbStatus> {
+        let Transfer { endpoint, setup, data, flags } = transfer;
+        let asked = match &data {
+            TransferData::Out(bytes) => bytes.len(),
+            TransferData::In(len) => *len,
+        };
+        if asked > MAX_URB_LEN as usize {
+            return Err(UrbStatus::NoMemory);
+        }
+        let is_in = matches!(data, TransferData::In(_));
+        let (asked, is_in, buffer) = match (kind, setup) {
+            (TransferType::Control, Some(setup)) => control_buffer(setup, data)?,
+            (TransferType::Bulk | TransferType::Interrupt, None) if is_in == (endpoint & 0x80 != 0) => {
+                let buffer = match data {
+                    TransferData::In(len) => Buffer::Own(vec![0; len]),
+                    // After an error in the middle of a split transfer libusb moves what came after it, even for OUT.
+                    TransferData::Out(bytes) if self.splits_bulk && bytes.len() > SPLIT_LEN => {
+                        Buffer::Own(bytes.into())
+                    }
+                    TransferData::Out(bytes) => Buffer::Borrowed(bytes),
+                };
+                (asked, is_in, buffer)
+            }
+            _ => return Err(UrbStatus::Invalid),
+        };
+        let request = Request {
+            kind,
+            is_in,
+            asked,
+            max_packet,
+            short_not_ok: is_in && flags.contains(UrbFlags::SHORT_NOT_OK),
+            zero_packet: !is_in && kind == TransferType::Bulk && flags.contains(UrbFlags::ZERO_PACKET),
+            tag,
+        };
+        let done = done.clone().try_reserve_owned().map_err(|_| UrbStatus::NoMemory)?;
+        let raw = Arc::new(RawTransfer::new().ok_or(UrbStatus::NoMemory)?);
+        let shared = self.shared.clone();
+        let mut flight = Box::new(InFlight { shared, key, endpoint, buffer, request, raw, done });
+        let length = c_int::try_from(flight.buffer.len()).map_err(|_| UrbStatus::NoMemory)?;
+        let buffer = flight.buffer.as_mut_ptr();
+        let raw = flight.raw.0.as_ptr();
+        // SAFETY: we alone have this transfer, freshly allocated and zeroed by libusb. `buffer` stays where it is, for
+        // `length` bytes, as long as `flight` owns it. A `Borrowed` buffer is only read: libusb writes to the buffers of
+        // IN transfers, of control IN transfers, and of OUT transfers that it has split, all of which are `Own`.
+        unsafe {
+            (*raw).dev_handle = self.handle.0.as_ptr();
+            (*raw).endpoint = endpoint;
+            (*raw).transfer_type = match kind {
+                TransferType::Control => ffi::constants::LIBUSB_TRANSFER_TYPE_CONTROL,
+                TransferType::Isochronous => ffi::constants::LIBUSB_TRANSFER_TYPE_ISOCHRONOUS,
+                TransferType::Bulk => ffi::constants::LIBUSB_TRANSFER_TYPE_BULK,
+                TransferType::Interrupt => ffi::constants::LIBUSB_TRANSFER_TYPE_INTERRUPT,
+            };
+            // Who submitted it decides how long to wait.
+            (*raw).timeout = 0 as c_uint;
+            (*raw).flags = if flight.request.zero_packet { ffi::constants::LIBUSB_TRANSFER_ADD_ZERO_PACKET } else { 0 };
+            (*raw).buffer = buffer;
+            (*raw).length = length;
+            (*raw).callback = on_done;
+        }
+        Ok(flight)
+    }
+
+    /// See [`OpenDevice::cancel`](super::OpenDevice::cancel).
+    pub(super) fn cancel(&self, endpoint: u8, tag: u64) {
+        let key = key(endpoint, tag);
+        let serial = {
+            let mut table = self.shared.table();
+            let Some(flight) = table.flights.get_mut(&key) else { return };
+            match &mut flight.stage {
+                Stage::Submitting { cancel } => {
+                    *cancel = true;
+                    return;
+                }
+                Stage::Flying { cancelling: true, .. } => return,
+                Stage::Flying { cancelling, .. } => *cancelling = true,
+            }
+            flight.serial
+        };
+        self.canceller.cancel(self.shared.clone(), key, serial);
+    }
+
+    /// Refuses new transfers on these endpoints, cancels those in flight and waits until libusb has ended them. False:
+    /// some were still there after `patience`.
+    ///
+    /// Blocks. The endpoints stay held until [`release`](Self::release).
+    pub(super) fn hold(&self, endpoints: EndpointSet, patience: Duration) -> bool {
+        self.shared.table().held = endpoints;
+        self.settle(endpoints, patience, |table| table.flights.keys().any(|key| endpoints.contains(key.0)))
+    }
+
+    /// Accepts transfers again, on these endpoints from now on.
+    pub(super) fn release(&self, endpoints: EndpointMap) {
+        let mut table = self.shared.table();
+        table.endpoints = endpoints;
+        table.held = EndpointSet::default();
+    }
+
+    /// Refuses new transfers for good, cancels those in flight and waits until their completions are delivered. False:
+    /// some were still there after `patience`, and the handle must never be closed.
+    ///
+    /// Blocks.
+    pub(super) fn close(&self, patience: Duration) -> bool {
+        self.shared.table().closed = true;
+        self.settle(EndpointSet::all(), patience, |table| table.busy > 0 || !table.flights.is_empty())
+    }
+
+    /// How many transfers are in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.shared.table().flights.len()
+    }
+
+    /// Cancels what is in flight on these endpoints, then waits as long as `pending` says.
+    fn settle(&self, endpoints: EndpointSet, patience: Duration, pending: impl Fn(&Table) -> bool) -> bool {
+        let mut flying = Vec::new();
+        for (key, flight) in self.shared.table().flights.iter_mut().filter(|(key, _)| endpoints.contains(key.0)) {
+            match &mut flight.stage {
+                Stage::Submitting { cancel } => *cancel = true,
+                Stage::Flying { cancelling: true, .. } => {}
+                Stage::Flying { cancelling, .. } => {
+                    *cancelling = true;
+                    flying.push((flight.serial, *key));
+                }
+            }
+        }
+        // The last one first: cancelling the first one would let the device begin with the second.
+        flying.sort_unstable_by(|a, b| b.cmp(a));
+        for (serial, key) in flying {
+            self.shared.cancel_now(key, serial);
+        }
+        let (_table, waited) = self
+            .shared
+            .settled
+            .wait_timeout_while(self.shared.table(), patience, |table| pending(table))
+            .unwrap_or_else(PoisonError::into_inner);
+        !waited.timed_out()
+    }
+}
+
+impl fmt::Debug for Transfers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transfers").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}
+
+/// The buffer of a control transfer, with how much its data stage moves and whether that is IN.
+fn control_buffer(setup: [u8; SETUP_LEN], data: TransferData) -> Result<(usize, bool, Buffer), UrbStatus> {
+    // What these do to a device, the kernel has to know of.
+    if special_request(&setup).is_some() {
+        return Err(UrbStatus::Invalid);
+    }
+    let is_in = setup[0] & 0x80 != 0;
+    // The device goes by the setup packet, so the buffer has to.
+    let len = usize::from(u16::from_le_bytes([setup[6], setup[7]]));
+    let mut buffer = Vec::with_capacity(SETUP_LEN + len);
+    buffer.extend_from_slice(&setup);
+    match data {
+        TransferData::Out(bytes) if bytes.len() == len && (!is_in || len == 0) => buffer.extend_from_slice(&bytes),
+        TransferData::In(asked) if asked >= len && (is_in || len == 0) => buffer.resize(SETUP_LEN + len, 0),
+        _ => return Err(UrbStatus::Invalid),
+    }
+    Ok((len, is_in, Buffer::Own(buffer)))
+}
+
+/// Hands a prepared transfer to libusb.
+fn fly(flight: Box<InFlight>) -> Result<Arc<RawTransfer>, UrbStatus> {
+    let raw = flight.raw.clone();
+    let flight = Box::into_raw(flight);
+    // SAFETY: `prepare` has filled everything else in, for a handle that is open as long as this flight is in the table.
+    // On success libusb and its callback own `flight`; on failure there will be no callback, and it is ours again.
+    unsafe {
+        (*raw.0.as_ptr()).user_data = flight.cast();
+        match ffi::libusb_submit_transfer(raw.0.as_ptr()) {
+            0 => Ok(raw),
+            code => {
+                let status = status::refused(code, std::io::Error::last_os_error().raw_os_error());
+                drop(Box::from_raw(flight));
+                Err(status)
+            }
+        }
+    }
+}
+
+/// libusb calls this once for each transfer that it accepted, on the event thread.
+extern "system" fn on_done(transfer: *mut ffi::libusb_transfer) {
+    // There is no one on libusb's side who could take a panic, and no sane state to go on from.
+    if catch_unwind(AssertUnwindSafe(|| deliver(transfer))).is_err() {
+        abort();
+    }
+}
+
+fn deliver(transfer: *mut ffi::libusb_transfer) {
+    // SAFETY: libusb has ended the transfer and left its results in it. `user_data` is the box that `fly` gave away,
+    // and this is the only time that it is taken back.
+    let (flight, status, actual) = unsafe {
+        let flight: InFlight = *Box::from_raw((*transfer).user_data.cast::<InFlight>());
+        (flight, (*transfer).status, (*transfer).actual_length)
+    };
+    let InFlight { shared, key, endpoint, buffer, request, raw, done } = flight;
+    {
+        let mut table = shared.table();
+        table.flights.remove(&key);
+        table.busy += 1;
+    }
+    // The transfer's last trace in libusb, unless somebody is about to find out that it is too late to cancel.
+    drop(raw);
+    // What a host controller claims to have moved never exceeds what there was room for.
+    let actual = usize::try_from(actual).unwrap_or(0).min(request.asked);
+    let status = status::urb_status(status, &request, actual);
+    let data = match buffer {
+        Buffer::Own(bytes) if request.is_in => received(bytes, request.kind, actual),
+        Buffer::Own(_) | Buffer::Borrowed(_) => Bytes::new(),
+    };
+    let actual_length = u32::try_from(actual).unwrap_or(u32::MAX);
+    done.send(Completion { endpoint, tag: request.tag, status, actual_length, data });
+    shared.rest();
+}
+
+/// The data of an IN transfer, out of its buffer.
+fn received(mut buffer: Vec<u8>, kind: TransferType, actual: usize) -> Bytes {
+    let start = if kind == TransferType::Control { SETUP_LEN } else { 0 };
+    if actual == 0 {
+        return Bytes::new();
+    }
+    if actual <= SMALL_DATA && buffer.len() > 2 * SMALL_DATA {
+        return Bytes::copy_from_slice(&buffer[start..start + actual]);
+    }
+    buffer.truncate(start + actual);
+    Bytes::from(buffer).split_off(start)
+}
