@@ -1,0 +1,258 @@
+//! What can be typed: verbs, options and their help. packaging/man/p2pusb.1 says the same at length, and a
+//! test in man.rs holds the two together.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use p2pusb_dbus::names::{TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC};
+
+use crate::duration;
+
+/// Use a USB device that is plugged into another machine, as if it were plugged in here.
+#[derive(Debug, Parser)]
+#[command(
+    name = "p2pusb",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "\
+Without a verb, p2pusb lists devices.
+
+A DEVICE is a bus path (1-2.3), vendor and product (0403:6001), an id from `p2pusb list` or `p2pusb status`, or \
+a part of the product's name. A PEER is its label or the beginning of its endpoint id.
+
+Example: use the serial adapter of the machine “workshop” on the machine “desk”.
+  workshop$ p2pusb share 0403:6001
+  workshop$ p2pusb invite
+  desk$     p2pusb pair TICKET
+  desk$     p2pusb attach 0403:6001
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 nothing or more than one thing by that name, 4 not authorized,
+5 p2pusbd is not running, 6 the peer refused, 7 the peer can't be reached."
+)]
+pub(crate) struct Cli {
+    /// Write JSON instead of tables, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Never ask for a password: where one is needed, fail with exit code 4
+    #[arg(long, global = true)]
+    pub(crate) no_ask_password: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the devices of this machine and those that peers offer
+    List(List),
+    /// Offer a device of this machine to peers
+    Share(Share),
+    /// End the offer of a device
+    Unshare(Unshare),
+    /// Make a ticket by which another machine can pair with this one
+    Invite(Invite),
+    /// Pair with the machine that made a ticket
+    Pair(Pair),
+    /// End the pairing with a peer
+    Forget(Forget),
+    /// List the paired machines
+    Peers,
+    /// Use a device that a peer offers
+    Attach(Attach),
+    /// Give an attached device back
+    Detach(Detach),
+    /// Show what is attached, what is shared and what ended lately
+    Status,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  p2pusb list
+  p2pusb --json list | jq -r '.remote_devices[].product'")]
+pub(crate) struct List {
+    /// Show also what can't be shared: hubs, and devices that are attached here
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The device stays usable here until a peer attaches it. It is shared until `p2pusb unshare`, also after it has been \
+unplugged and plugged in again, and after a reboot.
+
+Examples:
+  p2pusb share 1-2.3
+  p2pusb share 0403:6001 --peer desk --peer laptop")]
+pub(crate) struct Share {
+    /// The device: bus path, vendor:product or a part of the product's name
+    pub(crate) device: String,
+
+    /// Only this peer may attach it (may be given several times) [default: every paired peer]
+    #[arg(long = "peer", value_name = "PEER")]
+    pub(crate) peers: Vec<String>,
+
+    /// Share it even if this machine depends on it: its only keyboard, a disk that is mounted
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A peer that uses the device loses it, as if it had been unplugged.
+
+Example:
+  p2pusb unshare 1-2.3")]
+pub(crate) struct Unshare {
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    pub(crate) device: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The ticket, and nothing else, goes to standard output. It pairs one machine. Treat it like a password until then.
+
+Examples:
+  p2pusb invite --expires 2h
+  p2pusb invite | ssh desk p2pusb pair -")]
+pub(crate) struct Invite {
+    /// How long the ticket is good for: 1s to 7d, such as 90s, 10m, 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = ticket_lifetime)]
+    pub(crate) expires: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Other users of this machine can see the arguments of a program that runs; with `-` the ticket stays between the two \
+machines.
+
+Examples:
+  p2pusb pair TICKET
+  ssh workshop p2pusb invite | p2pusb pair -")]
+pub(crate) struct Pair {
+    /// What `p2pusb invite` printed on the other machine; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) ticket: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every device that one of the two machines uses from the other is given back. Pairing again takes a new ticket.
+
+Example:
+  p2pusb forget laptop")]
+pub(crate) struct Forget {
+    /// The peer: its label or the beginning of its endpoint id
+    pub(crate) peer: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It returns when the kernel has set up the device, and prints where it is plugged in here.
+
+Examples:
+  p2pusb attach 0403:6001
+  p2pusb attach flash --peer workshop")]
+pub(crate) struct Attach {
+    /// The remote device: vendor:product, its id or a part of the product's name
+    pub(crate) device: String,
+
+    /// Only among the devices of this peer
+    #[arg(long, value_name = "PEER")]
+    pub(crate) peer: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It returns when the device is gone from this machine.
+
+Examples:
+  p2pusb detach 9-1
+  p2pusb detach --all")]
+#[group(required = true, multiple = false)]
+pub(crate) struct Detach {
+    /// The attached device: bus path here, vendor:product, number of the attachment or a part of the product's name
+    pub(crate) device: Option<String>,
+
+    /// Everything that is attached here
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+fn ticket_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration::parse(text)?;
+    let range = Duration::from_micros(TICKET_LIFETIME_MIN_USEC)..=Duration::from_micros(TICKET_LIFETIME_MAX_USEC);
+    if range.contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err(format!("a ticket is good for {} to {}", duration::words(*range.start()), duration::words(*range.end())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use p2pusb_dbus::names::TICKET_LIFETIME_DEFAULT_USEC;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("p2pusb").chain(arguments.iter().copied()))
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_verb_is_allowed_and_global_options_may_stand_anywhere() {
+        assert!(parse(&[]).unwrap().verb.is_none());
+        for arguments in [["--json", "peers"], ["peers", "--json"]] {
+            assert!(parse(&arguments).unwrap().json);
+        }
+        assert!(parse(&["attach", "--no-ask-password", "x"]).unwrap().no_ask_password);
+    }
+
+    #[test]
+    fn the_default_lifetime_is_the_daemons() {
+        let Some(Verb::Invite(invite)) = parse(&["invite"]).unwrap().verb else { panic!() };
+        assert_eq!(invite.expires, Duration::from_micros(TICKET_LIFETIME_DEFAULT_USEC));
+    }
+
+    #[test]
+    fn a_lifetime_out_of_range_is_a_usage_error() {
+        for ok in ["1s", "7d"] {
+            parse(&["invite", "--expires", ok]).unwrap();
+        }
+        for wrong in ["0s", "8d", "169h", "10", ""] {
+            assert_eq!(parse(&["invite", "--expires", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn detach_takes_a_device_or_all_but_not_both_and_not_nothing() {
+        parse(&["detach", "9-1"]).unwrap();
+        parse(&["detach", "--all"]).unwrap();
+        assert_eq!(parse(&["detach"]).unwrap_err().exit_code(), 2);
+        assert_eq!(parse(&["detach", "9-1", "--all"]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_dash_is_a_ticket() {
+        let Some(Verb::Pair(pair)) = parse(&["pair", "-"]).unwrap().verb else { panic!() };
+        assert_eq!(pair.ticket, "-");
+    }
+
+    #[test]
+    fn every_argument_has_a_help_text() {
+        for verb in Cli::command().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+            for argument in verb.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", verb.get_name(), argument.get_id());
+            }
+        }
+    }
+}

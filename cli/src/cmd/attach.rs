@@ -1,0 +1,78 @@
+//! `p2pusb attach`: use a remote device here.
+
+use std::path::Path;
+
+use p2pusb_dbus::{Options, names::interface};
+use serde::Serialize;
+use zbus::OwnedObjectPath;
+
+use crate::{
+    args::Attach,
+    bus::Bus,
+    exit::Failure,
+    json, nodes,
+    report::Report,
+    select,
+    snapshot::{RemoteDevice, Snapshot},
+};
+
+#[derive(Serialize)]
+struct Json {
+    attachment: Option<json::Attachment>,
+    nodes: Vec<String>,
+}
+
+pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure> {
+    let all = bus.snapshot().await?;
+    let peer = args.peer.as_ref().map(|typed| select::peer(&all, typed)).transpose()?;
+    let device = select::remote_device(&all, &args.device, peer)?;
+    let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
+    let attachment: OwnedObjectPath =
+        bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(Options::new(),)).await?;
+
+    let after = bus.snapshot().await?;
+    let attached = after.attachment(&attachment).and_then(|a| a.local_device.as_ref());
+    let nodes = match attached.and_then(|path| after.device(path)) {
+        Some(local) => nodes::below(Path::new(&local.sysfs_path)),
+        None => Vec::new(),
+    };
+    Ok(report(&after, device, &attachment, nodes))
+}
+
+fn report(all: &Snapshot, device: &RemoteDevice, attachment: &str, nodes: Vec<String>) -> Report {
+    let attachment = all.attachment(attachment);
+    let mut text = format!("Attached {} of {}", device.name(), all.peer_name(&device.peer));
+    match attachment {
+        Some(attachment) if !attachment.local_bus_path.is_empty() => {
+            text.push_str(&format!(" as {}", attachment.local_bus_path));
+        }
+        _ => {}
+    }
+    if !nodes.is_empty() {
+        text.push_str(&format!(": {}", nodes.join(" ")));
+    }
+    text.push('\n');
+    Report::new(text, &Json { attachment: attachment.map(|a| json::Attachment::new(all, a)), nodes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::example;
+
+    fn attached(nodes: &[&str]) -> Report {
+        let all = example();
+        let nodes = nodes.iter().map(|&node| node.to_owned()).collect();
+        report(&all, &all.remote_devices[0], "/org/p2pusb1/attachments/1", nodes)
+    }
+
+    #[test]
+    fn where_it_appeared_is_told() {
+        assert_eq!(attached(&[]).text, "Attached Cruzer Blade of Workshop as 9-1\n");
+        let report = attached(&["/dev/sdb", "/dev/sg1"]);
+        assert_eq!(report.text, "Attached Cruzer Blade of Workshop as 9-1: /dev/sdb /dev/sg1\n");
+        let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+        assert_eq!(json["attachment"]["bus_path"], "9-1");
+        assert_eq!(json["nodes"], serde_json::json!(["/dev/sdb", "/dev/sg1"]));
+    }
+}

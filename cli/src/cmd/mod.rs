@@ -1,0 +1,145 @@
+//! The verbs, one file for each.
+
+mod attach;
+mod detach;
+mod forget;
+mod invite;
+mod list;
+mod pair;
+mod peers;
+mod share;
+mod status;
+mod unshare;
+
+use p2pusb_dbus::values::{AttachmentState, DeviceState, EndReason, Exclusion, PeerState, ShareState};
+
+use crate::{
+    args::{Cli, List, Verb},
+    bus::Bus,
+    exit::Failure,
+    format::{Cell, Tone},
+    report::Report,
+    snapshot::{Attachment, Device, Share, Snapshot},
+};
+
+/// Do what was asked for.
+pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
+    // What can be wrong without the daemon comes first.
+    let ticket = match &cli.verb {
+        Some(Verb::Pair(args)) => Some(pair::ticket(args, std::io::stdin().lock())?),
+        _ => None,
+    };
+    let mut bus = Bus::connect(cli.no_ask_password).await?;
+    match &cli.verb {
+        None => list::run(&bus, &List::default()).await,
+        Some(Verb::List(args)) => list::run(&bus, args).await,
+        Some(Verb::Share(args)) => share::run(&mut bus, args).await,
+        Some(Verb::Unshare(args)) => unshare::run(&mut bus, args).await,
+        Some(Verb::Invite(args)) => invite::run(&mut bus, args).await,
+        Some(Verb::Pair(_)) => pair::run(&mut bus, ticket.as_deref().unwrap_or_default()).await,
+        Some(Verb::Forget(args)) => forget::run(&mut bus, args).await,
+        Some(Verb::Peers) => peers::run(&bus).await,
+        Some(Verb::Attach(args)) => attach::run(&mut bus, args).await,
+        Some(Verb::Detach(args)) => detach::run(&mut bus, args).await,
+        Some(Verb::Status) => status::run(&bus).await,
+    }
+}
+
+/// The state of a local device, in words.
+fn device_state(all: &Snapshot, device: &Device) -> Cell {
+    let claimed_by = device.share.as_ref().and_then(|path| all.share(path)).and_then(|s| s.claimed_by.as_ref());
+    match (DeviceState::from_value(&device.state), claimed_by) {
+        (DeviceState::Available, _) => Cell::from("available"),
+        (DeviceState::Shared, _) => Cell::new("shared", Tone::Good),
+        (DeviceState::InUse, Some(peer)) => Cell::new(format!("in use by {}", all.peer_name(peer)), Tone::Busy),
+        (DeviceState::InUse, None) => Cell::new("in use", Tone::Busy),
+        (DeviceState::Excluded, _) => Cell::new(exclusion(all, device), Tone::Dim),
+        _ => Cell::from("unknown"),
+    }
+}
+
+/// Why a local device is not shared, in words.
+fn exclusion(all: &Snapshot, device: &Device) -> String {
+    match Exclusion::from_value(&device.excluded) {
+        Exclusion::RootHub => "root hub".to_owned(),
+        Exclusion::Hub => "hub".to_owned(),
+        Exclusion::AttachedHere => {
+            let attachment = all.attachments.iter().find(|a| a.local_device.as_ref() == Some(&device.path));
+            match attachment {
+                Some(attachment) => format!("attached from {}", all.peer_name(&attachment.peer)),
+                None => "attached here".to_owned(),
+            }
+        }
+        Exclusion::Usbip => "attached by another USB/IP tool".to_owned(),
+        _ => "not shared".to_owned(),
+    }
+}
+
+/// The state of a share, in words.
+fn share_state(all: &Snapshot, share: &Share) -> Cell {
+    match (ShareState::from_value(&share.state), &share.claimed_by) {
+        (ShareState::Waiting, _) => Cell::new("not plugged in", Tone::Dim),
+        (ShareState::Available, _) => Cell::new("available", Tone::Good),
+        (ShareState::InUse, Some(peer)) => Cell::new(format!("in use by {}", all.peer_name(peer)), Tone::Busy),
+        (ShareState::InUse, None) => Cell::new("in use", Tone::Busy),
+        _ => Cell::from("unknown"),
+    }
+}
+
+/// The state of a peer, in words.
+fn peer_state(state: &str) -> Cell {
+    let tone = match PeerState::from_value(state) {
+        PeerState::Online => Tone::Good,
+        PeerState::Connecting => Tone::Busy,
+        PeerState::Refused => Tone::Bad,
+        PeerState::Offline => Tone::Dim,
+        _ => Tone::Plain,
+    };
+    Cell::new(PeerState::from_value(state).as_str(), tone)
+}
+
+/// The state of an attachment, in words.
+fn attachment_state(attachment: &Attachment) -> Cell {
+    match AttachmentState::from_value(&attachment.state) {
+        AttachmentState::Attached => Cell::new("attached", Tone::Good),
+        AttachmentState::Connecting => Cell::new("connecting", Tone::Busy),
+        AttachmentState::Detaching => Cell::new("detaching", Tone::Busy),
+        AttachmentState::Ended => Cell::new(end_reason(&attachment.last_error), Tone::Bad),
+        _ => Cell::from("unknown"),
+    }
+}
+
+/// Why an attachment ended, in words.
+fn end_reason(reason: &str) -> &'static str {
+    match EndReason::from_value(reason) {
+        EndReason::Detached => "detached",
+        EndReason::DeviceUnplugged => "the device was unplugged there",
+        EndReason::ShareRevoked => "the peer does not share it any more",
+        EndReason::PeerStopped => "p2pusbd was stopped there",
+        EndReason::PeerLost => "the peer could not be reached for too long",
+        EndReason::PeerForgotten => "the pairing was ended",
+        EndReason::KernelDetached => "this machine's kernel let go of it",
+        EndReason::DeviceFailed => "the device stopped working there",
+        EndReason::ProtocolError => "the peer sent something that it must not",
+        EndReason::Stopped => "p2pusbd was stopped here",
+        _ => "unknown",
+    }
+}
+
+/// "1 peer", "2 peers".
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_reason_has_words() {
+        for reason in EndReason::ALL {
+            assert_ne!(end_reason(reason.as_str()), "unknown", "{reason}");
+        }
+        assert_eq!(end_reason("of-the-future"), "unknown");
+    }
+}

@@ -1,0 +1,98 @@
+//! `p2pusb peers`: the paired machines.
+
+use serde::Serialize;
+
+use super::peer_state;
+use crate::{
+    bus::Bus,
+    exit::Failure,
+    format::{Cell, Colours, Table, ago, now_usec, rtt},
+    json,
+    report::Report,
+    snapshot::{Peer, Snapshot},
+};
+
+#[derive(Serialize)]
+struct Json {
+    peers: Vec<json::Peer>,
+}
+
+pub(super) async fn run(bus: &Bus) -> Result<Report, Failure> {
+    Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout()))
+}
+
+fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
+    let json = Json { peers: all.peers.iter().map(Into::into).collect() };
+    if all.peers.is_empty() {
+        let text = "No machine is paired with this one: see p2pusb invite and p2pusb pair.\n";
+        return Report::new(text, &json);
+    }
+    let mut table = Table::with_headings(&["PEER", "ENDPOINT ID", "STATE", "PATH", "RTT", "LAST SEEN"]);
+    for peer in &all.peers {
+        table.row(row(peer, now_usec));
+    }
+    let mut text = table.render(colours, "");
+    for peer in all.peers.iter().filter(|peer| !peer.last_error.is_empty()) {
+        text.push_str(&format!("{}: {}\n", peer.name(), peer.last_error));
+    }
+    Report::new(text, &json)
+}
+
+fn row(peer: &Peer, now_usec: u64) -> [Cell; 6] {
+    let online = peer.state == "online";
+    let path = if peer.path_kind == "none" { "" } else { &peer.path_kind };
+    let seen = if online { "now".to_owned() } else { ago(peer.last_seen, now_usec) };
+    [
+        peer.name().into(),
+        peer.short_id().into(),
+        peer_state(&peer.state),
+        path.into(),
+        if online { rtt(peer.rtt_usec) } else { String::new() }.into(),
+        seen.into(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::example;
+
+    #[test]
+    fn peers_are_listed_with_their_state() {
+        let mut all = example();
+        all.peers[0].last_error = "laptop can't be reached: timed out".to_owned();
+        assert_eq!(
+            report(&all, 121_000_000, Colours::none()).text,
+            "\
+PEER      ENDPOINT ID  STATE    PATH    RTT      LAST SEEN
+laptop    8f99000000   offline                   2 min ago
+Workshop  8f0c6a1d2b   online   direct  20.5 ms  now
+laptop: laptop can't be reached: timed out
+"
+        );
+    }
+
+    #[test]
+    fn nobody_is_paired_at_first() {
+        assert!(report(&Snapshot::default(), 0, Colours::none()).text.contains("p2pusb pair"));
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let report = report(&example(), 0, Colours::none());
+        let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+        assert_eq!(
+            json["peers"][1],
+            serde_json::json!({
+                "object": "/org/p2pusb1/peers/8f0c6a1d2b3e4f50",
+                "endpoint_id": crate::snapshot::tests::WORKSHOP,
+                "label": "Workshop",
+                "state": "online",
+                "last_error": null,
+                "path": "direct",
+                "rtt_usec": 20500,
+                "last_seen_usec": 1000000,
+            })
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! `p2pusb share`: offer a device of this machine.
+
+use p2pusb_dbus::{
+    Options,
+    names::{ROOT_PATH, interface, option},
+};
+use serde::Serialize;
+use zbus::{ObjectPath, OwnedObjectPath};
+
+use super::status::for_whom;
+use crate::{args::Share, bus::Bus, exit::Failure, json, report::Report, select};
+
+#[derive(Serialize)]
+struct Json {
+    share: Option<json::Share>,
+}
+
+pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> {
+    let all = bus.snapshot().await?;
+    let device = select::device(&all, &args.device)?;
+    let mut peers = Vec::new();
+    for typed in &args.peers {
+        let path = ObjectPath::from_str_unchecked(&select::peer(&all, typed)?.path);
+        // Named twice is meant once.
+        if !peers.contains(&path) {
+            peers.push(path);
+        }
+    }
+    let mut options = Options::new();
+    if !peers.is_empty() {
+        options.insert(option::PEERS, peers.into());
+    }
+    if args.force {
+        options.insert(option::FORCE, true.into());
+    }
+    let what = format!("Sharing {}", device.name());
+    let path = ObjectPath::from_str_unchecked(&device.path);
+    let share: OwnedObjectPath =
+        bus.call(&what, ROOT_PATH, interface::MANAGER, "ShareDevice", &(path, options)).await?;
+
+    let after = bus.snapshot().await?;
+    let share = after.share(&share);
+    let text = match share {
+        Some(share) => {
+            let whom = for_whom(&after, share);
+            format!("Shared {} ({}) with {whom}; id {}.\n", device.name(), device.bus_path, share.id)
+        }
+        // Another call has revoked it already.
+        None => format!("Shared {} ({}).\n", device.name(), device.bus_path),
+    };
+    Ok(Report::new(text, &Json { share: share.map(|share| json::Share::new(&after, share)) }))
+}

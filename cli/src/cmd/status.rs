@@ -1,0 +1,160 @@
+//! `p2pusb status`: the daemon, what is attached here, what is shared from here, what ended lately.
+
+use serde::Serialize;
+
+use super::{attachment_state, end_reason, share_state};
+use crate::{
+    bus::Bus,
+    exit::Failure,
+    format::{Cell, Colours, Table, Tone, ago, bytes, now_usec},
+    json,
+    report::Report,
+    snapshot::{Share, Snapshot},
+};
+
+#[derive(Serialize)]
+struct Json {
+    daemon: json::Daemon,
+    attachments: Vec<json::Attachment>,
+    shares: Vec<json::Share>,
+    recently_ended: Vec<json::Ended>,
+}
+
+pub(super) async fn run(bus: &Bus) -> Result<Report, Failure> {
+    Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout()))
+}
+
+fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
+    let json = Json {
+        daemon: (&all.manager).into(),
+        attachments: all.attachments.iter().map(|a| json::Attachment::new(all, a)).collect(),
+        shares: all.shares.iter().map(|share| json::Share::new(all, share)).collect(),
+        recently_ended: json::recently_ended(&all.manager),
+    };
+    let mut text = format!(
+        "p2pusbd {}, {}, relay: {}\nendpoint id {}\n",
+        all.manager.version, all.manager.state, all.manager.relay_mode, all.manager.endpoint_id
+    );
+    section(&mut text, colours, "Attached here", "nothing", attachments(all, now_usec));
+    section(&mut text, colours, "Shared from here", "nothing", shares(all));
+    if !all.manager.recently_ended.is_empty() {
+        section(&mut text, colours, "Ended lately", "", ended(all, now_usec));
+    }
+    Report::new(text, &json)
+}
+
+fn section(text: &mut String, colours: Colours, title: &str, empty: &str, table: Option<Table>) {
+    text.push_str(&format!("\n{}", colours.paint(Tone::Heading, title)));
+    match table {
+        Some(table) => text.push_str(&format!("\n{}", table.render(colours, "  "))),
+        None => text.push_str(&format!(": {empty}\n")),
+    }
+}
+
+fn attachments(all: &Snapshot, now_usec: u64) -> Option<Table> {
+    let mut table = Table::with_headings(&["NUMBER", "BUS PATH", "PEER", "PRODUCT", "STATE", "SINCE", "IN", "OUT"]);
+    for attachment in &all.attachments {
+        let product = all.remote_device(&attachment.remote_device).map(|device| device.name());
+        table.row([
+            attachment.number.to_string().into(),
+            attachment.local_bus_path.as_str().into(),
+            all.peer_name(&attachment.peer).into(),
+            product.unwrap_or_else(|| attachment.product.clone()).into(),
+            attachment_state(attachment),
+            ago(attachment.since, now_usec).into(),
+            bytes(attachment.bytes_in).into(),
+            bytes(attachment.bytes_out).into(),
+        ]);
+    }
+    (!all.attachments.is_empty()).then_some(table)
+}
+
+fn shares(all: &Snapshot) -> Option<Table> {
+    let mut table = Table::with_headings(&["ID", "BUS PATH", "PRODUCT", "STATE", "FOR"]);
+    for share in &all.shares {
+        let device = share.device.as_ref().and_then(|path| all.device(path));
+        table.row([
+            share.id.as_str().into(),
+            device.map_or("", |device| &device.bus_path).into(),
+            device.map_or_else(|| share.product.clone(), |device| device.name()).into(),
+            share_state(all, share),
+            for_whom(all, share).into(),
+        ]);
+    }
+    (!all.shares.is_empty()).then_some(table)
+}
+
+/// Who may attach a shared device.
+pub(super) fn for_whom(all: &Snapshot, share: &Share) -> String {
+    if share.peers.is_empty() {
+        return "every paired peer".to_owned();
+    }
+    share.peers.iter().map(|peer| all.peer_name(peer)).collect::<Vec<_>>().join(", ")
+}
+
+/// Newest first: that is what people look for.
+fn ended(all: &Snapshot, now_usec: u64) -> Option<Table> {
+    let mut table = Table::new();
+    for (when, peer, product, reason) in all.manager.recently_ended.iter().rev() {
+        table.row([
+            Cell::new(ago(*when, now_usec), Tone::Dim),
+            peer.as_str().into(),
+            product.as_str().into(),
+            end_reason(reason).into(),
+        ]);
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::example;
+
+    #[test]
+    fn everything_that_goes_on_is_told() {
+        let mut all = example();
+        all.manager.recently_ended.push((31_000_000, "laptop".to_owned(), "Disk".to_owned(), "detached".to_owned()));
+        assert_eq!(
+            report(&all, 61_000_000, Colours::none()).text,
+            "\
+p2pusbd 0.1.0, running, relay: none
+endpoint id \n
+Attached here
+  NUMBER  BUS PATH  PEER      PRODUCT       STATE     SINCE      IN      OUT
+  1       9-1       Workshop  Cruzer Blade  attached  1 min ago  1.5 MB  0 B
+
+Shared from here
+  ID        BUS PATH  PRODUCT               STATE               FOR
+  00000bad            Dongle                not plugged in      every paired peer
+  00c0ffee  1-2       FTDI FT232R USB UART  in use by Workshop  Workshop
+
+Ended lately
+  30 s ago   laptop    Disk         detached
+  1 min ago  Workshop  Scanner\u{fffd}[2J  the peer could not be reached for too long
+"
+        );
+    }
+
+    #[test]
+    fn nothing_is_told_in_few_words() {
+        let text = report(&Snapshot::default(), 0, Colours::none()).text;
+        assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n"), "{text}");
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let report = report(&example(), 0, Colours::none());
+        let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+        assert_eq!(json["daemon"]["version"], "0.1.0");
+        let attachment = &json["attachments"][0];
+        assert_eq!((&attachment["number"], &attachment["bus_path"]), (&1.into(), &"9-1".into()));
+        assert_eq!(attachment["last_error"], serde_json::Value::Null);
+        let share = &json["shares"][1];
+        assert_eq!(share["claimed_by"]["label"], "Workshop");
+        assert_eq!(share["peers"][0]["endpoint_id"], crate::snapshot::tests::WORKSHOP);
+        assert_eq!(json["shares"][0]["bus_path"], serde_json::Value::Null);
+        assert_eq!(json["recently_ended"][0]["reason"], "peer-lost");
+        assert_eq!(json["recently_ended"][0]["time_usec"], 1_000_000);
+    }
+}

@@ -1,0 +1,48 @@
+//! The command line client of p2pusbd. It talks D-Bus and nothing else: everything that it can do, other
+//! programs can do as well.
+
+mod agent;
+mod args;
+mod bus;
+mod cmd;
+mod duration;
+mod exit;
+mod format;
+mod json;
+#[cfg(test)]
+mod man;
+mod nodes;
+mod progress;
+mod report;
+mod select;
+mod snapshot;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    exit::{Exit, Failure},
+    report::Report,
+};
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let result = run(&cli);
+    let (written, failure) = match result {
+        Ok(report) => (report.write(cli.json), report.failure),
+        Err(failure) => (Ok(()), Some(failure)),
+    };
+    if let Some(failure) = failure {
+        // Where standard error takes nothing either, the exit code is all that can be said.
+        let _ = report::write_failure(&failure, cli.json);
+        return failure.exit().into();
+    }
+    if written.is_err() { Exit::Failed.into() } else { Exit::Done.into() }
+}
+
+fn run(cli: &args::Cli) -> Result<Report, Failure> {
+    // One connection and one thing at a time: no threads are needed.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(cmd::run(cli))
+}
