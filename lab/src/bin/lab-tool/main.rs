@@ -1,0 +1,57 @@
+//! The small programs that the lab's scenarios use inside the guest.
+
+mod disk;
+mod keys;
+mod pattern;
+mod ports;
+mod serial;
+mod supervise;
+mod terminal;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+lab-tool random FILE BYTES SEED              writes BYTES of data that follow from SEED
+lab-tool disk-bench DEVICE BYTES BLOCK SEED  writes and reads back the disk with O_DIRECT, compares, one JSON line
+lab-tool disk-read DEVICE BYTES BLOCK        reads the disk with O_DIRECT, one JSON line
+lab-tool type-keys HIDG COUNT                types COUNT keys on a keyboard gadget
+lab-tool read-keys EVDEV COUNT               reads them from an input device; fails when one is lost or out of order
+lab-tool serial-exchange TTY TTY BYTES       sends BYTES both ways between two serial ports at once and compares
+lab-tool fill-ports VHCI                     takes every free port of a vhci_hcd folder until its input ends
+lab-tool supervise FOLDER PROGRAM [ARG]...   starts a notify service, writes FOLDER/{pid,ready,exit-status}
+";
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lab-tool {}: {error}", arguments.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Outcome {
+    match arguments {
+        ["random", file, bytes, seed] => pattern::write_file(file, bytes.parse()?, seed.parse()?)?,
+        ["disk-bench", device, bytes, block, seed] => {
+            disk::write_and_read(device, bytes.parse()?, block.parse()?, seed.parse()?)?;
+        }
+        ["disk-read", device, bytes, block] => disk::read_only(device, bytes.parse()?, block.parse()?)?,
+        ["type-keys", device, count] => keys::write(device, count.parse()?)?,
+        ["read-keys", device, count] => keys::read(device, count.parse()?)?,
+        ["serial-exchange", one, other, bytes] => serial::exchange(one, other, bytes.parse()?)?,
+        ["fill-ports", folder] => ports::fill(folder)?,
+        ["supervise", folder, program, rest @ ..] => return supervise::run(folder, program, rest),
+        _ => {
+            eprint!("{USAGE}");
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

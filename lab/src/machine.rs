@@ -1,0 +1,94 @@
+//! The machines: which there are, whether they work here, and the command that runs a scenario on one.
+
+use std::env;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::str::FromStr;
+
+use crate::scenario::{Clock, Init, Scenario};
+
+/// Variables of the caller that every scenario sees.
+const PASSED_ON: [&str; 2] = ["P2PUSB_LOG", "RUST_BACKTRACE"];
+
+/// A test machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// A User Mode Linux kernel: one CPU, boots in a second, has a virtual clock.
+    Uml,
+    /// Debian's own kernel under QEMU: two CPUs, modules, QEMU's devices.
+    Qemu,
+}
+
+impl Machine {
+    /// All machines, the quickest first.
+    pub const ALL: [Self; 2] = [Self::Uml, Self::Qemu];
+
+    /// The program's name in `lab/machines`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uml => "uml",
+            Self::Qemu => "qemu",
+        }
+    }
+
+    /// The boot program.
+    fn program(self) -> Command {
+        Command::new(crate::folder().join("machines").join(self.name()))
+    }
+
+    /// Why this machine can't be used here, `None` when it can.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        match self.program().arg("--check").output() {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            Err(error) => Some(format!("{self}: {error}")),
+        }
+    }
+
+    /// The command that boots this machine and runs `scenario` with the project's programs from the folder `programs`.
+    ///
+    /// `cpu` is the one that a single-CPU guest is bound to.
+    #[must_use]
+    pub fn command(self, scenario: &Scenario, programs: &Path, cpu: usize) -> Command {
+        let mut command = self.program();
+        command.arg("--timeout").arg(scenario.timeout.as_secs().to_string());
+        command.arg("--cpu").arg(cpu.to_string());
+        if scenario.clock == Clock::Virtual {
+            command.args(["--clock", "virtual"]);
+        }
+        if scenario.init == Init::Systemd {
+            command.args(["--init", "systemd"]);
+        }
+        if self == Self::Qemu {
+            for device in &scenario.qemu_devices {
+                command.arg("--device").arg(device);
+            }
+        }
+        command.env("LAB_BIN", programs).args(["--env", "LAB_BIN"]);
+        for name in PASSED_ON.into_iter().chain(scenario.needs.iter().map(String::as_str)) {
+            if env::var_os(name).is_some() {
+                command.args(["--env", name]);
+            }
+        }
+        command.arg(&scenario.path);
+        command
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Machine {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|machine| machine.name() == name);
+        found.ok_or_else(|| format!("there is no machine {name}: it is uml or qemu"))
+    }
+}
