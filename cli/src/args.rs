@@ -27,8 +27,8 @@ Example: use the serial adapter of the machine “workshop” on the machine “
   desk$     p2pusb pair TICKET
   desk$     p2pusb attach 0403:6001
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 nothing or more than one thing by that name, 4 not authorized,
-5 p2pusbd is not running, 6 the peer refused, 7 the peer can't be reached."
+Exit codes: 0 done, 1 failed, 2 usage, 3 nothing or more than one thing by that name,
+  4 not authorized, 5 p2pusbd is not running, 6 the peer refused, 7 the peer can't be reached."
 )]
 pub(crate) struct Cli {
     /// Write JSON instead of tables, for programs

@@ -156,7 +156,7 @@ impl Failure {
             Self::Call(error) => match error.name {
                 ErrorName::AccessDenied => Some("Run it as root, or as a user whom polkit allows it."),
                 ErrorName::InteractiveAuthorizationRequired => {
-                    Some("It takes a password: run it without --no-ask-password, or as root.")
+                    Some("It takes a password: run it as root, or on a terminal without --no-ask-password.")
                 }
                 ErrorName::UnknownObject => Some("It is gone. See what there is: p2pusb list"),
                 _ => None,

@@ -213,7 +213,7 @@ async fn what_is_never_shared_is_refused_by_the_daemon_and_in_its_words() {
 
 #[tokio::test]
 async fn unshare_forget_and_attach_call_their_objects() {
-    let nothing = "(@a{sv} {})";
+    let nothing = "(@a{sv} {},)";
     for (arguments, expected) in [
         (&["unshare", "1-2"][..], call(&share_path("00c0ffee"), "Revoke", nothing)),
         (&["forget", "desk"], call(&peer_path(DESK), "Forget", nothing)),

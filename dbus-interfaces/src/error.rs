@@ -57,7 +57,8 @@ error_names! {
         DeviceBusy,
         /// The device has been unplugged, or is no longer offered.
         DeviceGone,
-        /// This device is never shared: a root hub, a hub, or what p2pusbd itself attached here.
+        /// This device is never shared: a hub, what p2pusbd or another tool attached here, or what a udev
+        /// rule excludes. `Device.Excluded` says which.
         DeviceExcluded,
         /// This machine depends on the device (its only keyboard, a mounted disk); the option
         /// `force` shares it all the same.

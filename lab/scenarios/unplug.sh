@@ -22,7 +22,7 @@ gadget_unplug disk
 wait_for 1 "B's kernel sees the device go" not test -e "/sys/bus/usb/devices/$attached"
 wait_for 1 "B's attachment is gone" attachments_are B 0
 expect_equal 'why it ended' 'Lab disk: device-unplugged' "$(ended_reasons B)"
-expect_match 'p2pusb status on B' 'device-unplugged' "$(on B p2pusb status)"
+expect_match 'p2pusb status on B' 'was unplugged' "$(on B p2pusb status)"
 expect 'no port of B is in use' vhci_is_empty
 wait "$reader" || true
 wait_for 1 'B is not offered it any more' not remote_device B A 'Lab disk'

@@ -71,7 +71,8 @@ fn exclusion(all: &Snapshot, device: &Device) -> String {
             }
         }
         Exclusion::Usbip => "attached by another USB/IP tool".to_owned(),
-        _ => "not shared".to_owned(),
+        Exclusion::Ignored => "ignored by a udev rule".to_owned(),
+        _ => "can't be shared".to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ use p2pusb_protocol::{
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _},
     net::UnixStream,
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::JoinSet,
     time::sleep,
 };
@@ -71,8 +71,6 @@ struct Urb {
     length: u32,
     /// The number of the kernel's unlink command, once there is one.
     unlinked: Option<u32>,
-    /// A SET_CONFIGURATION with a value other than 0.
-    configures: bool,
 }
 
 struct Lane {
@@ -101,25 +99,17 @@ pub(super) struct Pump {
     session: SessionId,
     link: Connected,
     counters: Arc<Counters>,
-    configured: Option<oneshot::Sender<()>>,
     lanes: HashMap<u8, Lane>,
     urbs: HashMap<u32, Whereabouts>,
     tasks: JoinSet<()>,
 }
 
 impl Pump {
-    /// `configured` hears when the kernel has set the device's configuration: enumeration is done then.
-    pub(super) fn new(
-        session: SessionId,
-        link: Connected,
-        counters: Arc<Counters>,
-        configured: oneshot::Sender<()>,
-    ) -> Self {
+    pub(super) fn new(session: SessionId, link: Connected, counters: Arc<Counters>) -> Self {
         Self {
             session,
             link,
             counters,
-            configured: Some(configured),
             lanes: HashMap::new(),
             urbs: HashMap::new(),
             tasks: JoinSet::new(),
@@ -190,8 +180,7 @@ impl Pump {
         let flags =
             flag(command.short_not_ok, UrbFlags::SHORT_NOT_OK) | flag(command.zero_packet, UrbFlags::ZERO_PACKET);
         let setup = (endpoint == 0).then_some(setup);
-        let configures = matches!(setup, Some([0x00, 0x09, value, ..]) if value != 0);
-        let urb = Urb { seqnum, input, length, unlinked: None, configures };
+        let urb = Urb { seqnum, input, length, unlinked: None };
         // The sequence number is the lane's to give.
         let submit = Submit { seq: 0, flags, length, setup };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
@@ -259,12 +248,6 @@ impl Pump {
             return reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await;
         }
         reply(replies, usbip::ret_submit(urb.seqnum, status.errno(), actual_length, data)).await?;
-        if urb.configures && status == UrbStatus::Ok {
-            if let Some(configured) = self.configured.take() {
-                // Nobody listens after the attach has timed out; the session ends then.
-                let _ = configured.send(());
-            }
-        }
         match urb.unlinked {
             Some(seqnum) => reply(replies, usbip::ret_unlink(seqnum, 0)).await,
             None => Ok(()),

@@ -5,10 +5,10 @@ use std::{os::unix::net::UnixStream as StdUnixStream, sync::Arc, time::Duration}
 use p2pusb_protocol::{ControlMessage, EndReason, SessionId, Speed};
 use tokio::{
     net::UnixStream,
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Counters,
@@ -53,6 +53,8 @@ pub(crate) struct Request {
     pub(crate) speed: Speed,
     /// Ends it.
     pub(crate) stop: Stop,
+    /// Hears when the kernel has configured the device and found its drivers.
+    pub(crate) bound: Arc<Notify>,
     /// Counts.
     pub(crate) counters: Arc<Counters>,
 }
@@ -64,7 +66,7 @@ pub(crate) struct Place {
     pub(crate) controller: u32,
     /// The port's number, as in vhci's status files.
     pub(crate) port: u32,
-    /// The device's bus path here.
+    /// The device's bus path here: a port has one, whatever is plugged into it.
     pub(crate) bus_path: String,
 }
 
@@ -153,27 +155,13 @@ async fn attached(
     // The device id is ours to choose; the kernel echoes it in every message.
     let port = vhci.attach(&kernels, 0x0001_0000 | (request.id & 0xffff), request.speed)?;
     drop(kernels);
-    let place = Place { controller: port.controller, port: port.number, bus_path: String::new() };
-    engine.attachment_placed(request.id, place.clone()).await;
+    let place = Place { controller: port.controller, port: port.number, bus_path: port.bus_path.clone() };
+    engine.attachment_placed(request.id, place).await;
 
-    let (configured_tx, configured) = oneshot::channel();
-    let pump = Pump::new(request.session, request.link.clone(), request.counters.clone(), configured_tx);
+    let pump = Pump::new(request.session, request.link.clone(), request.counters.clone());
     let enumeration = async {
-        match timeout(ENUMERATION_TIMEOUT, configured).await {
-            Ok(Ok(())) => {
-                let bus_path = vhci.port(port.number).ok().flatten().map(|port| port.bus_path).unwrap_or_default();
-                info!(
-                    P2PUSB_ATTACHMENT = request.id,
-                    P2PUSB_DEVICE = bus_path,
-                    "{} of {} is attached",
-                    request.product,
-                    request.peer_label
-                );
-                engine.attachment_ready(request.id, Place { bus_path, ..place }).await;
-                std::future::pending().await
-            }
-            // The pump is gone, and says why.
-            Ok(Err(_)) => std::future::pending().await,
+        match timeout(ENUMERATION_TIMEOUT, request.bound.notified()).await {
+            Ok(()) => std::future::pending().await,
             Err(_) => Error::TimedOut(format!("the enumeration of {} by the kernel", request.product)),
         }
     };

@@ -26,6 +26,7 @@ const MAX_CONTROLLERS: usize = 128;
 /// The kernel's virtual USB host.
 #[derive(Debug, Clone)]
 pub(super) struct Vhci {
+    platform: PathBuf,
     folder: PathBuf,
 }
 
@@ -38,8 +39,15 @@ pub(super) struct Port {
     pub(super) number: u32,
     super_speed: bool,
     free: bool,
-    /// Where the kernel has put the device; empty before it is enumerated.
+    /// The bus path of whatever is attached to it.
     pub(super) bus_path: String,
+}
+
+/// The buses of one controller: a high speed one, and a SuperSpeed one where the kernel has it.
+#[derive(Debug, Default)]
+struct Buses {
+    high: Option<u32>,
+    super_: Option<u32>,
 }
 
 /// enum usb_device_speed in include/uapi/linux/usb/ch9.h.
@@ -53,18 +61,20 @@ fn kernel_speed(speed: Speed) -> u32 {
     }
 }
 
-fn parse_status(controller: u32, text: &str) -> Vec<Port> {
+fn parse_status(controller: u32, buses: &Buses, text: &str) -> Vec<Port> {
+    let (mut high, mut super_) = (0, 0);
     let port = |line: &str| {
         let mut columns = line.split_whitespace();
-        let super_speed = match columns.next()? {
-            "hs" => false,
-            "ss" => true,
+        let (super_speed, bus, count) = match columns.next()? {
+            "hs" => (false, buses.high, &mut high),
+            "ss" => (true, buses.super_, &mut super_),
             _ => return None,
         };
+        // A root hub's ports count from 1, in the order of the lines.
+        *count += 1;
+        let bus_path = format!("{}-{count}", bus?);
         let number = columns.next()?.parse().ok()?;
         let free = columns.next()?.parse() == Ok(PORT_FREE);
-        // speed, dev, sockfd
-        let bus_path = columns.nth(3).filter(|path| *path != "0-0").unwrap_or_default().to_owned();
         Some(Port { controller, number, super_speed, free, bus_path })
     };
     text.lines().filter_map(port).collect()
@@ -79,7 +89,7 @@ impl Vhci {
     fn open_at(platform: &Path) -> Result<Self> {
         let folder = platform.join("vhci_hcd.0");
         if folder.join("attach").exists() {
-            Ok(Self { folder })
+            Ok(Self { platform: platform.to_owned(), folder })
         } else {
             Err(Error::KernelSupportMissing(
                 "the module vhci_hcd is not there; load it with `modprobe vhci_hcd`".to_owned(),
@@ -93,12 +103,38 @@ impl Vhci {
         for controller in 0..MAX_CONTROLLERS {
             let name = if controller == 0 { "status".to_owned() } else { format!("status.{controller}") };
             match fs::read_to_string(self.folder.join(&name)) {
-                Ok(text) => ports.extend(parse_status(controller as u32, &text)),
+                Ok(text) => ports.extend(parse_status(controller as u32, &self.buses(controller), &text)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) => return Err(Error::failed(format!("can't read the vhci ports ({name})"), error)),
             }
         }
+        // A port is free for the controller before the hub's driver has noticed that its device is gone. A
+        // device attached in between would inherit requests that were meant for the old one.
+        for port in &mut ports {
+            port.free &= !self.folder_of(port).exists();
+        }
         Ok(ports)
+    }
+
+    fn buses(&self, controller: usize) -> Buses {
+        let mut buses = Buses::default();
+        let Ok(entries) = fs::read_dir(self.platform.join(format!("vhci_hcd.{controller}"))) else { return buses };
+        for entry in entries.flatten() {
+            let number = entry.file_name().to_str().and_then(|name| name.strip_prefix("usb")?.parse().ok());
+            let Some(number) = number else { continue };
+            match fs::read_to_string(entry.path().join("speed")).map(|speed| Speed::from_sysfs(speed.trim())) {
+                Ok(Speed::High) => buses.high = Some(number),
+                Ok(Speed::Super | Speed::SuperPlus) => buses.super_ = Some(number),
+                _ => {}
+            }
+        }
+        buses
+    }
+
+    /// The folder of whatever is plugged into a port.
+    fn folder_of(&self, port: &Port) -> PathBuf {
+        let bus = port.bus_path.split_once('-').map_or("", |(bus, _)| bus);
+        self.platform.join(format!("vhci_hcd.{}", port.controller)).join(format!("usb{bus}")).join(&port.bus_path)
     }
 
     /// Attaches a device on a free port; `socket` is the kernel's end of the socketpair.
@@ -153,7 +189,7 @@ mod tests {
     use super::*;
 
     const STATUS: &str = "hub port sta spd dev      sockfd local_busid
-hs  0000 006 003 00010002 000012 9-1
+hs  0000 006 003 00010002 000012 5-1
 hs  0001 004 000 00000000 000000 0-0
 ss  0008 004 000 00000000 000000 0-0
 ";
@@ -161,6 +197,14 @@ ss  0008 004 000 00000000 000000 0-0
 hs  0016 004 000 00000000 000000 0-0
 ss  0024 005 000 00000000 000000 0-0
 ";
+
+    fn buses(platform: &Path, controller: u32, first: u32) {
+        for (number, speed) in [(first, "480"), (first + 1, "5000")] {
+            let hub = platform.join(format!("vhci_hcd.{controller}/usb{number}"));
+            fs::create_dir_all(&hub).unwrap();
+            fs::write(hub.join("speed"), format!("{speed}\n")).unwrap();
+        }
+    }
 
     #[test]
     fn ports_are_read_over_all_controllers() {
@@ -171,6 +215,10 @@ ss  0024 005 000 00000000 000000 0-0
         for (name, text) in [("status", STATUS), ("status.1", STATUS_1), ("attach", ""), ("detach", "")] {
             fs::write(vhci.join(name), text).unwrap();
         }
+        buses(folder.path(), 0, 5);
+        buses(folder.path(), 1, 7);
+        // The controller has forgotten it, the hub has not.
+        fs::create_dir(vhci.join("usb5/5-2")).unwrap();
         let vhci = Vhci::open_at(folder.path()).unwrap();
         let ports = vhci.ports().unwrap();
         let facts: Vec<_> =
@@ -178,11 +226,11 @@ ss  0024 005 000 00000000 000000 0-0
         assert_eq!(
             facts,
             [
-                (0, 0, false, false, "9-1"),
-                (0, 1, false, true, ""),
-                (0, 8, true, true, ""),
-                (1, 16, false, true, ""),
-                (1, 24, true, false, "")
+                (0, 0, false, false, "5-1"),
+                (0, 1, false, false, "5-2"),
+                (0, 8, true, true, "6-1"),
+                (1, 16, false, true, "7-1"),
+                (1, 24, true, false, "8-1")
             ]
         );
         assert_eq!(vhci.attach(io::stdout(), 7, Speed::SuperPlus).unwrap().number, 8);
@@ -194,6 +242,7 @@ ss  0024 005 000 00000000 000000 0-0
         let folder = tempfile::tempdir().unwrap();
         let vhci = folder.path().join("vhci_hcd.0");
         fs::create_dir(&vhci).unwrap();
+        buses(folder.path(), 0, 5);
         fs::write(vhci.join("attach"), "").unwrap();
         fs::write(vhci.join("status"), STATUS.replace(" 004 ", " 006 ")).unwrap();
         let vhci = Vhci::open_at(folder.path()).unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
 use p2pusb_protocol::{EndReason, SessionId};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::{
@@ -36,6 +37,7 @@ pub(super) struct Attachment {
     since: u64,
     owner_uid: u32,
     stop: Stop,
+    bound: Arc<Notify>,
     counters: Arc<Counters>,
     attaching: Option<Reply<u32>>,
     detaching: Vec<Reply<()>>,
@@ -93,6 +95,7 @@ impl Engine {
             since: 0,
             owner_uid: uid,
             stop: Stop::default(),
+            bound: Arc::default(),
             counters: Arc::default(),
             attaching: None,
             detaching: Vec::new(),
@@ -107,6 +110,7 @@ impl Engine {
             product: facts.name(),
             speed: facts.speed,
             stop: attachment.stop.clone(),
+            bound: attachment.bound.clone(),
             counters: attachment.counters.clone(),
         };
         self.attachments.insert(number, attachment);
@@ -126,13 +130,17 @@ impl Engine {
         }
     }
 
-    /// The kernel has configured it.
-    pub(super) async fn attachment_ready(&mut self, number: u32, place: Place) {
-        let Some(attachment) = self.attachments.get_mut(&number) else { return };
-        attachment.place = Some(place);
+    /// The kernel has configured a device and found its drivers. If it is one of ours, it is attached.
+    pub(super) async fn attachment_bound(&mut self, bus_path: &BusPath) {
+        let new = self.attachments.iter_mut().find(|(_, attachment)| {
+            attachment.state == "connecting" && attachment.place.as_ref().is_some_and(|place| place.bus_path == bus_path.as_str())
+        });
+        let Some((&number, attachment)) = new else { return };
         attachment.state = "attached";
         attachment.since = now_usec();
+        attachment.bound.notify_one();
         let reply = attachment.attaching.take();
+        info!(P2PUSB_ATTACHMENT = number, P2PUSB_DEVICE = %bus_path, P2PUSB_PEER = attachment.peer.short(), "{} of {} is attached", attachment.facts.name(), attachment.peer_label);
         self.publish_attachment(number).await;
         if let Some(reply) = reply {
             let _ = reply.send(Ok(number));
@@ -226,7 +234,8 @@ impl Engine {
             state: attachment.state,
             last_error: attachment.last_error.clone(),
             local_device: self.devices.keys().find(|path| path.as_str() == place.bus_path).cloned(),
-            local_bus_path: place.bus_path,
+            // The port has one from the beginning, but nothing is there yet.
+            local_bus_path: if attachment.since == 0 { String::new() } else { place.bus_path },
             controller: place.controller,
             port: place.port,
             since: attachment.since,

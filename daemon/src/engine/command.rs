@@ -106,10 +106,6 @@ pub(super) enum Command {
         id: u32,
         place: Place,
     },
-    AttachmentReady {
-        id: u32,
-        place: Place,
-    },
     AttachmentEnded {
         id: u32,
         result: Result<EndReason>,

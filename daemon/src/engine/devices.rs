@@ -116,12 +116,15 @@ impl Engine {
 
     pub(super) async fn hotplug(&mut self, event: HotplugEvent) {
         match event {
-            HotplugEvent::Added(info) | HotplugEvent::Changed(info) => {
+            HotplugEvent::Bound(ref info) | HotplugEvent::Added(ref info) | HotplugEvent::Changed(ref info) => {
                 let bus_path = info.bus_path.clone();
                 debug!(P2PUSB_DEVICE = %bus_path, "plugged: {:04x}:{:04x}", info.vendor_id, info.product_id);
-                self.devices.insert(bus_path.clone(), info);
+                self.devices.insert(bus_path.clone(), info.clone());
                 self.publish_device(&bus_path).await;
                 self.publish_attachments_at(&bus_path).await;
+                if matches!(event, HotplugEvent::Bound(_)) {
+                    self.attachment_bound(&bus_path).await;
+                }
             }
             HotplugEvent::Removed(bus_path) => {
                 if self.devices.remove(&bus_path).is_none() {

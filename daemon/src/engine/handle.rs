@@ -191,10 +191,6 @@ impl EngineHandle {
         self.tell(Command::AttachmentPlaced { id, place }).await;
     }
 
-    pub(crate) async fn attachment_ready(&self, id: u32, place: Place) {
-        self.tell(Command::AttachmentReady { id, place }).await;
-    }
-
     pub(super) async fn attachment_ended(&self, id: u32, result: Result<EndReason>) {
         self.tell(Command::AttachmentEnded { id, result }).await;
     }

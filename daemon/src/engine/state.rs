@@ -179,7 +179,6 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
-            Command::AttachmentReady { id, place } => self.attachment_ready(id, place).await,
             Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
             Command::Ping { reply } => {
                 let _ = reply.send(());

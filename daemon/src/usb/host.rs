@@ -68,7 +68,8 @@ impl UsbHost {
         }))
     }
 
-    /// Takes a device away from its kernel drivers and claims all its interfaces. What was done is undone if it fails.
+    /// Takes a device away from its kernel drivers, resets it and claims all its interfaces. What was done is undone if
+    /// it fails.
     ///
     /// Blocks, for as long as the drivers take to let go.
     ///
@@ -172,5 +173,29 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.0.devices().open -= 1;
         self.0.closed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usb::device::tests::device;
+
+    #[test]
+    fn it_starts_and_stops_on_any_machine() {
+        let host = UsbHost::start().unwrap();
+        // Nothing is at this place, whatever else is plugged in.
+        let nowhere = DeviceInfo { bus_number: 255, device_number: 255, ..device() };
+        assert!(matches!(host.open(&nowhere), Err(UsbError::NotFound(_))));
+        assert_eq!(host.open_devices(), 0);
+        host.stop();
+        assert!(matches!(host.open(&nowhere), Err(UsbError::Stopping)));
+        host.stop();
+    }
+
+    #[test]
+    fn several_hosts_live_side_by_side() {
+        let hosts: Vec<_> = (0..3).map(|_| UsbHost::start().unwrap()).collect();
+        drop(hosts);
     }
 }

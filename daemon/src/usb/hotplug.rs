@@ -16,6 +16,9 @@ pub enum HotplugEvent {
     /// A device was plugged in, and the kernel has configured it. A device that [`enumerate`](super::enumerate) has
     /// found already may be told once more.
     Added(DeviceInfo),
+    /// The kernel is done with a device that was plugged in: it is configured, and each of its interfaces has found its
+    /// driver or none. It may not have been told as added before.
+    Bound(DeviceInfo),
     /// A device was unplugged. It may be one that was never told of.
     Removed(BusPath),
     /// Something about a device is different: its configuration, its driver, its udev properties.
@@ -95,7 +98,11 @@ impl Hotplug {
         if kind == EventType::Add && info.configuration.is_none() {
             return None;
         }
-        if self.told.insert(bus_path) { Some(HotplugEvent::Added(info)) } else { Some(HotplugEvent::Changed(info)) }
+        let new = self.told.insert(bus_path);
+        if kind == EventType::Bind {
+            return Some(HotplugEvent::Bound(info));
+        }
+        if new { Some(HotplugEvent::Added(info)) } else { Some(HotplugEvent::Changed(info)) }
     }
 }
 

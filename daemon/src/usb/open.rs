@@ -108,7 +108,7 @@ impl OpenDevice {
             _slot: slot,
         };
         control.drivers = control.present_drivers();
-        if let Err(error) = control.claim() {
+        if let Err(error) = control.claim().and_then(|()| control.start_afresh()) {
             control.release();
             control.restore_drivers();
             return Err(error);
@@ -246,8 +246,8 @@ impl OpenDevice {
         )
     }
 
-    /// Gives the device back to the kernel: cancels all transfers and waits for their completions, brings configuration
-    /// and alternate settings back to what they were, gives up the interfaces and has their drivers take them. From the
+    /// Gives the device back to the kernel: cancels all transfers and waits for their completions, gives up the
+    /// interfaces, resets the device, brings its configuration back to what it was and has its drivers take it. From the
     /// first moment on, [`submit`](Self::submit) and all others say `Gone`. It is safe after unplugging, and does
     /// nothing the second time.
     ///
@@ -382,14 +382,31 @@ impl Control {
         }
     }
 
-    /// Gives up all interfaces. The kernel brings their alternate settings back to 0.
-    fn release(&mut self) {
+    /// Resets the device, as the kernel that gets to see it now expects after plugging it in: its last driver may have
+    /// been taken off in the middle of a command, of which the device is still waiting for the rest.
+    fn start_afresh(&mut self) -> Result<(), UsbError> {
+        self.release();
+        let device = self.bus_path.clone();
+        self.device.reset().map_err(|source| match source {
+            // What libusb says of a device that comes back as another one.
+            rusb::Error::NotFound | rusb::Error::NoDevice => UsbError::NotFound(device.clone()),
+            source => UsbError::Libusb { action: "resetting".to_owned(), device: device.clone(), source },
+        })?;
+        self.configuration = sysfs::configuration(&self.bus_path, &self.sysfs)?;
+        self.claim()
+    }
+
+    /// Gives up all interfaces. The kernel brings their alternate settings back to 0. False: the device is gone.
+    fn release(&mut self) -> bool {
+        let mut there = true;
         for number in self.claimed.drain(..) {
             if let Err(error) = self.device.release_interface(number) {
+                there &= error != rusb::Error::NoDevice;
                 tracing::debug!(P2PUSB_DEVICE = %self.bus_path, number, %error, "an interface was not released");
             }
         }
         self.alternates.clear();
+        there
     }
 
     /// Finds out what configuration the device has after a change that gave up all interfaces, and claims them again.
@@ -423,12 +440,14 @@ impl Control {
     }
 
     fn give_back(&mut self) -> GiveBackReport {
-        for (number, _) in std::mem::take(&mut self.alternates) {
-            if let Err(error) = self.device.set_alternate_setting(number, 0) {
-                tracing::debug!(P2PUSB_DEVICE = %self.bus_path, number, %error, "an alternate setting stays");
-            }
+        if !self.release() {
+            return GiveBackReport { gone: true, ..GiveBackReport::default() };
         }
-        self.release();
+        // What was cancelled may have left the device in the middle of a command; its own driver is to find it as if
+        // it had just been plugged in. The kernel's usbip-host does the same. It brings alternate settings back, too.
+        if let Err(error) = self.device.reset() {
+            tracing::debug!(P2PUSB_DEVICE = %self.bus_path, %error, "not reset");
+        }
         if self.configuration != self.original {
             let set = match self.original {
                 Some(value) => self.device.set_active_configuration(value),
