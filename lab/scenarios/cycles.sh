@@ -1,7 +1,6 @@
 #!/bin/bash
 # title: fifty times attached and detached, half of them in the middle of work: nothing is left behind
 # machines: uml
-# clock: virtual
 # timeout: 420
 . "${0%/*}/../lib/lab.sh"
 

@@ -1,7 +1,6 @@
 #!/bin/bash
 # title: what must not work does not, and both sides say why
 # machines: uml
-# clock: virtual
 # timeout: 300
 . "${0%/*}/../lib/lab.sh"
 

@@ -8,7 +8,7 @@ use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     Counters,
@@ -27,6 +27,8 @@ const CLAIM_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the kernel may take to enumerate the device. A slow link pays a round trip for each of some
 /// twenty requests, and the kernel itself retries a device that does not answer for 5 s each.
 const ENUMERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the drivers of a device may take to let go of it.
+const LET_GO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the kernel may take to free a port …
 const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// … which it does without telling anybody, so we look this often.
@@ -165,14 +167,24 @@ async fn attached(
             Err(_) => Error::TimedOut(format!("the enumeration of {} by the kernel", request.product)),
         }
     };
+    let pump = pump.run(ours);
+    tokio::pin!(pump);
     let ended = tokio::select! {
-        reason = pump.run(ours) => Ok(Ended { reason, by_peer: false }),
+        reason = &mut pump => Ok(Ended { reason, by_peer: false }),
         notice = notices.recv() => Ok(match notice {
             Some(Notice::Ended(reason)) => Ended { reason, by_peer: true },
             None => Ended { reason: request.link.end_reason(), by_peer: true },
             Some(_) => Ended { reason: EndReason::ProtocolError, by_peer: false },
         }),
-        reason = request.stop.stopped() => Ok(Ended { reason, by_peer: false }),
+        reason = request.stop.stopped() => {
+            // The device still answers: its drivers may finish what they are about.
+            tokio::select! {
+                () = let_go(vhci, &port) => {}
+                _ = &mut pump => {}
+                () = request.link.closed() => {}
+            }
+            Ok(Ended { reason, by_peer: false })
+        }
         error = enumeration => Err(error),
     };
     if let Err(error) = vhci.detach(&port) {
@@ -180,6 +192,18 @@ async fn attached(
     }
     port_released(vhci, &port, request.id).await;
     ended
+}
+
+/// Has the drivers let go of the device, as before it is pulled out properly: a disk writes its cache.
+async fn let_go(vhci: &Vhci, port: &Port) {
+    let (vhci, number, port) = (vhci.clone(), port.number, port.clone());
+    let released = tokio::task::spawn_blocking(move || vhci.deauthorize(&port));
+    match timeout(LET_GO_TIMEOUT, released).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => debug!("the drivers of the device on port {number} were not asked to let go: {error}"),
+        Ok(Err(error)) => debug!("the drivers of the device on port {number} were not asked to let go: {error}"),
+        Err(_) => warn!("the drivers of the device on port {number} do not let go; it is detached all the same"),
+    }
 }
 
 /// Waits until nothing is left of the device on this port.

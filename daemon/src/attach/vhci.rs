@@ -171,6 +171,13 @@ impl Vhci {
         }
     }
 
+    /// Has the drivers of an attached device let go of it, while it still answers (Documentation/usb/authorization.rst).
+    ///
+    /// Blocks until they have.
+    pub(super) fn deauthorize(&self, port: &Port) -> io::Result<()> {
+        fs::write(self.folder_of(port).join("authorized"), "0")
+    }
+
     /// How this port is now.
     pub(super) fn port(&self, number: u32) -> Result<Option<Port>> {
         Ok(self.ports()?.into_iter().find(|port| port.number == number))
