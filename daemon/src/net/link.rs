@@ -314,6 +314,7 @@ async fn serve(
         () = watch_path(&connected, peer, engine) => "its paths are gone".to_owned(),
     };
     let failure = lost(&connection, &reason);
+    debug!(P2PUSB_PEER = peer.short(), "{reason}; {:?}", connection.close_reason());
     close(&connection, CloseCode::ProtocolViolation, &reason);
     // Every session's channel closes with its sender.
     sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();

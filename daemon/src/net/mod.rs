@@ -31,7 +31,10 @@ use crate::peer::PeerId;
 
 /// How a connection is closed: one of the protocol's codes, and a sentence for the other side's people.
 pub(crate) fn close(connection: &iroh::endpoint::Connection, code: p2pusb_protocol::CloseCode, reason: &str) {
-    connection.close((code as u32).into(), reason.as_bytes());
+    // A second close would hide why the first one happened.
+    if connection.close_reason().is_none() {
+        connection.close((code as u32).into(), reason.as_bytes());
+    }
 }
 
 /// An address as text, for the peer's file: `IP:PORT` or a relay's URL.
