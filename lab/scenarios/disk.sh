@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: a USB disk of one machine is a disk of another, to the last byte
-# machines: uml qemu
+# machines: uml
 # timeout: 300
 . "${0%/*}/../lib/lab.sh"
 

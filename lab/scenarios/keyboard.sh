@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: 1000 keys typed on a remote keyboard arrive, all of them and in order
-# machines: uml qemu
+# machines: uml
 # clock: virtual
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"

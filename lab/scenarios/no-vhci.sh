@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: a machine whose kernel has no vhci_hcd says so when something is to be attached
-# machines: uml qemu
+# machines: uml
 # timeout: 120
 . "${0%/*}/../lib/lab.sh"
 

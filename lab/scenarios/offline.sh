@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: without any network p2pusbd is ready in under a second; without a relay or a route two machines still pair
-# machines: uml qemu
+# machines: uml
 # timeout: 120
 . "${0%/*}/../lib/lab.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: a serial adapter carries 1 MiB each way at once
-# machines: uml qemu
+# machines: uml
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"
 

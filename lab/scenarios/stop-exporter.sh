@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: when p2pusbd stops on the machine that has a device, the other one lets it go at once
-# machines: uml qemu
+# machines: uml
 # clock: virtual
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"

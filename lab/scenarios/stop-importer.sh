@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: when p2pusbd stops on the machine that uses a device, the device is free and back with its driver
-# machines: uml qemu
+# machines: uml
 # clock: virtual
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: the daemon's own tests of its USB thread, with real devices
-# machines: uml qemu
+# machines: uml
 # timeout: 300
 # needs: P2PUSB_USB_HOST_TEST
 . "${0%/*}/../lib/lab.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: the lab itself: two hosts, a disk, and the kernel's own usbip between them
-# machines: uml qemu
+# machines: uml
 # timeout: 240
 . "${0%/*}/../lib/lab.sh"
 . "${0%/*}/../lib/measure.sh"

@@ -28,7 +28,8 @@ pub(crate) fn test() -> Result {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     say("documentation");
     println!("   cargo doc --workspace --no-deps");
-    let mut doc = command(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), &["doc", "--workspace", "--no-deps"]);
+    let mut doc =
+        command(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), &["doc", "--workspace", "--no-deps"]);
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     say("documentation's examples");
     cargo(&["test", "--workspace", "--doc", "--quiet"])?;
@@ -41,8 +42,10 @@ pub(crate) fn test() -> Result {
             println!("SKIPPED, all scenarios on {machine}: {reason}");
         }
     }
-    let mut nextest: Command =
-        command(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), &["nextest", "run", "--workspace", "--no-fail-fast"]);
+    let mut nextest: Command = command(
+        &env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()),
+        &["nextest", "run", "--workspace", "--no-fail-fast"],
+    );
     if let Some(program) = usb_host()? {
         nextest.env("P2PUSB_USB_HOST_TEST", program);
     }

@@ -106,14 +106,7 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn new(session: SessionId, link: Connected, counters: Arc<Counters>) -> Self {
-        Self {
-            session,
-            link,
-            counters,
-            lanes: HashMap::new(),
-            urbs: HashMap::new(),
-            tasks: JoinSet::new(),
-        }
+        Self { session, link, counters, lanes: HashMap::new(), urbs: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Pumps until the kernel or the peer stops. Dropping the future stops it, too.

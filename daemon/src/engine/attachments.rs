@@ -133,7 +133,8 @@ impl Engine {
     /// The kernel has configured a device and found its drivers. If it is one of ours, it is attached.
     pub(super) async fn attachment_bound(&mut self, bus_path: &BusPath) {
         let new = self.attachments.iter_mut().find(|(_, attachment)| {
-            attachment.state == "connecting" && attachment.place.as_ref().is_some_and(|place| place.bus_path == bus_path.as_str())
+            attachment.state == "connecting"
+                && attachment.place.as_ref().is_some_and(|place| place.bus_path == bus_path.as_str())
         });
         let Some((&number, attachment)) = new else { return };
         attachment.state = "attached";

@@ -1,7 +1,7 @@
 //! The exporter's end of a link: says what is offered, hands out claims, and takes lanes to their sessions.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry as Slot},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -204,21 +204,22 @@ impl Serve {
             match message {
                 ControlMessage::Attach(attach) => {
                     let stop = Stop::default();
-                    let known = {
+                    let refusal = {
                         let mut sessions = self.lock();
-                        if sessions.len() >= MAX_SESSIONS {
-                            Some((
+                        let full = sessions.len() >= MAX_SESSIONS;
+                        match sessions.entry(attach.session) {
+                            Slot::Occupied(_) => return "it used a session's number twice".to_owned(),
+                            Slot::Vacant(_) if full => Some((
                                 Refusal::LimitReached,
                                 format!("it lends at most {MAX_SESSIONS} devices to one peer"),
-                            ))
-                        } else if sessions.contains_key(&attach.session) {
-                            return "it used a session's number twice".to_owned();
-                        } else {
-                            sessions.insert(attach.session, Entry { stop: stop.clone(), session: None });
-                            None
+                            )),
+                            Slot::Vacant(slot) => {
+                                slot.insert(Entry { stop: stop.clone(), session: None });
+                                None
+                            }
                         }
                     };
-                    match known {
+                    match refusal {
                         Some((reason, detail)) => {
                             let refused = AttachRefused { session: attach.session, reason, detail };
                             self.say(ControlMessage::AttachRefused(refused)).await;
