@@ -8,7 +8,7 @@ use p2pusb_lab::{
 };
 
 use crate::{
-    apt, deb,
+    apt,
     run::{Result, cargo, programs, say},
 };
 
@@ -38,10 +38,6 @@ pub(crate) fn lab(arguments: &[&str]) -> Result {
     for name in names {
         let scenario = all.iter().find(|scenario| scenario.name == name);
         let scenario = scenario.ok_or_else(|| format!("there is no scenario {name}; `cargo xtask lab` lists them"))?;
-        if scenario.init == scenario::Init::Systemd {
-            // SAFETY: this program has one thread.
-            unsafe { std::env::set_var("P2PUSB_DEB", deb::of_development()?) };
-        }
         let machine = machine.or(scenario.machines.first().copied()).unwrap_or(Machine::Uml);
         let status = run_scenario(machine, scenario, shell)?;
         if !status.success() {

@@ -5,7 +5,7 @@ use std::{env, process::Command};
 use p2pusb_lab::machine::Machine;
 
 use crate::{
-    apt, deb, kernel,
+    apt, kernel,
     run::{Result, cargo, command, exists, run, say},
 };
 
@@ -34,8 +34,6 @@ pub(crate) fn test() -> Result {
     say("documentation's examples");
     cargo(&["test", "--workspace", "--doc", "--quiet"])?;
     kernel::ensure()?;
-    say("the package");
-    let deb = deb::of_development()?;
     say("the tests");
     for machine in Machine::ALL {
         if let Some(reason) = machine.missing() {
@@ -49,7 +47,7 @@ pub(crate) fn test() -> Result {
     if let Some(program) = usb_host()? {
         nextest.env("P2PUSB_USB_HOST_TEST", program);
     }
-    run(nextest.env("P2PUSB_DEB", deb))
+    run(&mut nextest)
 }
 
 /// The program of the daemon's tests that need real gadgets: a scenario runs it in a guest.

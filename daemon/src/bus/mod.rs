@@ -1,7 +1,7 @@
 //! The daemon on the system bus: `org.p2pusb1`.
 //!
-//! Nothing is decided here. Methods ask whether the caller may ([`context`]) and pass the wish to the
-//! engine; properties show the engine's last view ([`mirror`]). What each member means is written in
+//! Nothing is decided here. Methods ask whether the caller may (`context`) and pass the wish to the
+//! engine; properties show the engine's last view (`mirror`). What each member means is written in
 //! `dbus-interfaces/`.
 
 mod attachment;

@@ -1,6 +1,6 @@
 //! The one owner of state: an actor that everybody else asks.
 //!
-//! [`Engine::run`] takes one [`Command`](command::Command) after the other, changes the state, and publishes
+//! [`Engine::run`] takes one `Command` after the other, changes the state, and publishes
 //! what others see of it ([`view`]). Nothing in it waits for the network or a device: what takes time runs
 //! in tasks that report back with commands of their own. URBs never come here.
 

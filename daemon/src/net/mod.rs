@@ -2,11 +2,11 @@
 //!
 //! A *link* is a connection that an importer opens to an exporter. Two machines that use each other's
 //! devices have two links, one each way: each link has one direction for requests, and so no question who
-//! may ask what. The importer's end is [`link`], the exporter's end is [`serve`]; both speak the control
+//! may ask what. The importer's end is `link`, the exporter's end is `serve`; both speak the control
 //! stream and hand lanes to the sessions.
 //!
-//! Nothing listens to strangers: [`accept`] closes a connection whose key is not in [`Admission`] before it
-//! reads a byte of it. Pairing has a protocol name (ALPN) of its own, see [`pairing`].
+//! Nothing listens to strangers: `accept` closes a connection whose key is not in [`Admission`] before it
+//! reads a byte of it. Pairing has a protocol name (ALPN) of its own, see `pairing`.
 
 pub(crate) mod accept;
 mod admission;
