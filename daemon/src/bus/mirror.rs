@@ -129,7 +129,7 @@ impl Mirror {
 }
 
 /// Properties that change without a word: see `EmitsChangedSignal` in dbus-interfaces/.
-const QUIET: [&str; 4] = ["RttUsec", "BytesIn", "BytesOut", "Urbs"];
+pub(super) const QUIET: [&str; 4] = ["RttUsec", "BytesIn", "BytesOut", "Urbs"];
 
 async fn announce<I: Interface>(
     emitter: &SignalEmitter<'_>,

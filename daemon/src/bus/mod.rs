@@ -5,6 +5,8 @@
 //! `dbus-interfaces/`.
 
 mod attachment;
+#[cfg(test)]
+mod conformance;
 mod context;
 mod device;
 pub mod error;

@@ -15,6 +15,8 @@ pub(crate) mod frames;
 pub(crate) mod link;
 pub(crate) mod pairing;
 mod serve;
+#[cfg(test)]
+mod tests;
 pub(crate) mod ticket;
 
 pub use self::{

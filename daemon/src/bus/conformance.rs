@@ -1,0 +1,250 @@
+//! The objects on the bus are what `dbus-interfaces/*.xml` says: no member more, none less, none different.
+//!
+//! Each object is served as the daemon serves it, by [`serve`] on a connection, and introspected over that
+//! connection.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::net::UnixStream,
+    sync::Arc,
+};
+
+use p2pusb_dbus::{names::interface, xml};
+use p2pusb_protocol::Speed;
+use tokio::sync::{mpsc, oneshot};
+use zbus::{Connection, conn::Builder};
+use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
+
+use super::{Context, mirror::QUIET, paths, serve};
+use crate::{
+    attach::Counters,
+    config::{Network, Relay},
+    engine::{
+        Engine, Inputs,
+        view::{
+            AttachmentView, Change, DeviceFacts, DeviceView, ManagerView, Object, ObjectId, RemoteDeviceView, ShareView,
+        },
+    },
+    net::{self, Admission},
+    peer::PeerId,
+    policy::Authorizer,
+    store::{PeerRecord, Store},
+};
+
+const EMITS: &str = "org.freedesktop.DBus.Property.EmitsChangedSignal";
+
+/// The one interface of the project in a description.
+fn interface_of(name: &str, text: &str) -> Interface<'static> {
+    let node = Node::from_reader(text.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let ours: Vec<_> =
+        node.interfaces().iter().filter(|interface| interface.name().starts_with("org.p2pusb1")).collect();
+    assert_eq!(ours.iter().map(|ours| ours.name().to_string()).collect::<Vec<_>>(), [name]);
+    ours[0].to_owned()
+}
+
+fn argument(arg: &Arg<'_>, default: ArgDirection) -> String {
+    let direction = match arg.direction().unwrap_or(default) {
+        ArgDirection::In => "in",
+        ArgDirection::Out => "out",
+    };
+    let annotations = annotations(arg.annotations());
+    format!("{direction} {} {}{annotations}", arg.name().unwrap_or("(no name)"), arg.ty())
+}
+
+fn arguments(args: &[Arg<'_>], default: ArgDirection) -> String {
+    args.iter().map(|arg| argument(arg, default)).collect::<Vec<_>>().join(", ")
+}
+
+/// All annotations; the one that says what is the case anyway counts as none.
+fn annotations<'a>(annotations: impl IntoIterator<Item = &'a Annotation<'a>>) -> String {
+    let sorted: BTreeMap<_, _> = annotations
+        .into_iter()
+        .map(|annotation| (annotation.name(), annotation.value()))
+        .filter(|annotation| *annotation != (EMITS, "true"))
+        .collect();
+    sorted.iter().map(|(name, value)| format!(" [{name}={value}]")).collect()
+}
+
+/// Every member of an interface, one line each.
+fn members(interface: &Interface<'_>) -> BTreeSet<String> {
+    let own = annotations(interface.annotations());
+    let methods = interface.methods().map(|method| {
+        let args = arguments(method.args(), ArgDirection::In);
+        format!("method {}({args}){}", method.name(), annotations(method.annotations()))
+    });
+    let signals = interface.signals().map(|signal| {
+        let args = arguments(signal.args(), ArgDirection::Out);
+        format!("signal {}({args}){}", signal.name(), annotations(signal.annotations()))
+    });
+    let properties = interface.properties().map(|property| {
+        let (name, ty, access) = (property.name(), property.ty(), property.access());
+        format!("property {name} {ty} {access:?}{}", annotations(property.annotations()))
+    });
+    methods.chain(signals).chain(properties).chain([format!("interface{own}")]).collect()
+}
+
+fn facts() -> DeviceFacts {
+    DeviceFacts {
+        vendor_id: 1,
+        product_id: 2,
+        manufacturer: "Acme".to_owned(),
+        product: "Disk".to_owned(),
+        class: 0,
+        speed: Speed::High,
+        interfaces: Vec::new(),
+    }
+}
+
+/// One object of each kind, but for the peer.
+fn objects(peer: PeerId) -> Vec<Object> {
+    let bus_path: crate::usb::BusPath = "1-1".parse().unwrap();
+    vec![
+        Object::Manager(ManagerView {
+            state: "running",
+            probing: false,
+            endpoint_id: peer,
+            relay_mode: "none",
+            recently_ended: Vec::new(),
+        }),
+        Object::Device(DeviceView {
+            bus_path: bus_path.clone(),
+            sysfs: "/sys/devices/1-1".into(),
+            stable_id: "stable".to_owned(),
+            facts: facts(),
+            state: "available",
+            excluded: "",
+            share: None,
+        }),
+        Object::Share(ShareView {
+            id: "00c0ffee".to_owned(),
+            device: Some(bus_path),
+            stable_id: "stable".to_owned(),
+            product: "Disk".to_owned(),
+            peers: vec![peer],
+            state: "available",
+            claimed_by: None,
+            owner_uid: 0,
+        }),
+        Object::RemoteDevice(RemoteDeviceView {
+            peer,
+            remote_id: "00c0ffee".to_owned(),
+            facts: facts(),
+            available: true,
+            attachment: None,
+        }),
+        Object::Attachment(AttachmentView {
+            id: 1,
+            peer,
+            remote_id: "00c0ffee".to_owned(),
+            product: "Disk".to_owned(),
+            state: "attached",
+            last_error: String::new(),
+            local_bus_path: "9-1".to_owned(),
+            local_device: None,
+            controller: 0,
+            port: 0,
+            since: 1,
+            owner_uid: 0,
+            counters: Arc::new(Counters::default()),
+        }),
+    ]
+}
+
+/// A client of a daemon that shows one object of each kind; the id of the peer among them.
+async fn client() -> (Connection, PeerId, tempfile::TempDir) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let server = Builder::unix_stream(theirs).server(zbus::Guid::generate()).p2p().build();
+    let client = Builder::unix_stream(ours).p2p().build();
+    let (server, client) = tokio::join!(server, client);
+    let server = server.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let peer = iroh::SecretKey::from_bytes(&[9; 32]).public();
+    let record =
+        PeerRecord { endpoint_id: peer.to_string(), label: "workshop".to_owned(), addresses: Vec::new(), paired: 1 };
+    store.save_peer(&record).unwrap();
+    let network = Network { relay: Relay::None, bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] };
+    let endpoint = net::bind(store.identity().unwrap(), &network, None).await.unwrap();
+    let inputs = Inputs {
+        store,
+        endpoint,
+        admission: Admission::default(),
+        runtime: folder.path().to_owned(),
+        relay_mode: "none",
+        devices: Vec::new(),
+    };
+    let (engine, handle, mut changes) = Engine::new(inputs).unwrap();
+    tokio::spawn(engine.run());
+
+    let (show, shown) = mpsc::channel(64);
+    let context = Context { engine: handle, authorizer: Authorizer::new(server.clone()) };
+    tokio::spawn(serve(server, context, shown));
+    for object in objects(peer.into()) {
+        show.send(Change::Set(object)).await.unwrap();
+    }
+    // What the engine shows of a peer can be had from the engine alone.
+    loop {
+        let change = changes.recv().await.unwrap();
+        if matches!(change, Change::Set(Object::Peer(_))) {
+            show.send(change).await.unwrap();
+            break;
+        }
+    }
+    let (reply, answer) = oneshot::channel();
+    show.send(Change::Barrier(reply)).await.unwrap();
+    answer.await.unwrap();
+    // The engine shows on, and so do the objects.
+    tokio::spawn(async move {
+        while let Some(change) = changes.recv().await {
+            if show.send(change).await.is_err() {
+                return;
+            }
+        }
+    });
+    (client.unwrap(), peer.into(), folder)
+}
+
+#[tokio::test]
+async fn every_object_is_what_its_description_says() {
+    let (client, peer, _folder) = client().await;
+    let remote = "00c0ffee".to_owned();
+    let objects = [
+        (interface::MANAGER, ObjectId::Manager),
+        (interface::DEVICE, ObjectId::Device("1-1".parse().unwrap())),
+        (interface::SHARE, ObjectId::Share(remote.clone())),
+        (interface::PEER, ObjectId::Peer(peer)),
+        (interface::REMOTE_DEVICE, ObjectId::RemoteDevice(peer, remote)),
+        (interface::ATTACHMENT, ObjectId::Attachment(1)),
+    ];
+    assert_eq!(objects.each_ref().map(|(name, _)| *name), xml::ALL.map(|(name, _)| name));
+    let mut differences = String::new();
+    for ((name, id), (_, text)) in objects.into_iter().zip(xml::ALL) {
+        let introspectable = Some("org.freedesktop.DBus.Introspectable");
+        let answer = client.call_method(None::<&str>, paths::of(&id), introspectable, "Introspect", &()).await.unwrap();
+        let live: String = answer.body().deserialize().unwrap();
+        let (live, written) = (members(&interface_of(name, &live)), members(&interface_of(name, text)));
+        for line in written.difference(&live) {
+            differences += &format!("\n{name}: only in the XML: {line}");
+        }
+        for line in live.difference(&written) {
+            differences += &format!("\n{name}: only in the daemon: {line}");
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// The mirror keeps quiet about exactly those properties that are described so.
+#[test]
+fn what_changes_without_a_word_is_described_so() {
+    let mut quiet = BTreeSet::new();
+    for (name, text) in xml::ALL {
+        for property in interface_of(name, text).properties() {
+            if property.annotations().iter().any(|a| (a.name(), a.value()) == (EMITS, "false")) {
+                quiet.insert(property.name().to_string());
+            }
+        }
+    }
+    assert_eq!(quiet, QUIET.map(str::to_owned).into());
+}
