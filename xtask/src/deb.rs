@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     apt,
-    run::{Result, cargo, exists, root, say},
+    run::{Result, cargo, exists, programs, root, say},
 };
 
 /// The release of cargo-deb that the package's description is written for.
@@ -16,6 +16,16 @@ fn install_cargo_deb() -> Result {
     }
     say("installing cargo-deb");
     cargo(&["install", "--locked", "--quiet", "--version", CARGO_DEB, "cargo-deb"])
+}
+
+/// Packs what `cargo build --workspace` has built, for the tests. cargo-deb warns that packages are for releases; the
+/// release named above still packs other profiles.
+pub(crate) fn of_development() -> Result<PathBuf> {
+    install_cargo_deb()?;
+    let path = programs()?.join("p2pusb.deb");
+    let output = path.to_string_lossy().into_owned();
+    cargo(&["deb", "--quiet", "--no-build", "--profile", "dev", "--package", "p2pusbd", "--output", &output])?;
+    Ok(path)
 }
 
 /// Builds and packs a release.

@@ -5,7 +5,7 @@ use std::{env, process::Command};
 use p2pusb_lab::machine::Machine;
 
 use crate::{
-    apt, kernel,
+    apt, deb, kernel,
     run::{Result, cargo, command, exists, run, say},
 };
 
@@ -34,6 +34,8 @@ pub(crate) fn test() -> Result {
     say("documentation's examples");
     cargo(&["test", "--workspace", "--doc", "--quiet"])?;
     kernel::ensure()?;
+    say("the package");
+    let deb = deb::of_development()?;
     say("the tests");
     for machine in Machine::ALL {
         if let Some(reason) = machine.missing() {
@@ -47,7 +49,7 @@ pub(crate) fn test() -> Result {
     if let Some(program) = usb_host()? {
         nextest.env("P2PUSB_USB_HOST_TEST", program);
     }
-    run(&mut nextest)
+    run(nextest.env("P2PUSB_DEB", deb))
 }
 
 /// The program of the daemon's tests that need real gadgets: a scenario runs it in a guest.

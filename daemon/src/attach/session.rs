@@ -200,7 +200,11 @@ async fn let_go(vhci: &Vhci, port: &Port) {
     let released = tokio::task::spawn_blocking(move || vhci.deauthorize(&port));
     match timeout(LET_GO_TIMEOUT, released).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => debug!("the drivers of the device on port {number} were not asked to let go: {error}"),
+        // Gone meanwhile, or never seen by the kernel: nobody has anything to let go of.
+        Ok(Ok(Err(error))) if error.kind() == std::io::ErrorKind::NotFound => {
+            debug!("the device on port {number} is gone already");
+        }
+        Ok(Ok(Err(error))) => warn!("the drivers of the device on port {number} can't be asked to let go: {error}"),
         Ok(Err(error)) => debug!("the drivers of the device on port {number} were not asked to let go: {error}"),
         Err(_) => warn!("the drivers of the device on port {number} do not let go; it is detached all the same"),
     }
