@@ -28,13 +28,11 @@ checksum() {
 
 # disk_work DISK: a file system is made, written with 200 files, checked and found in order.
 disk_work() {
-    local disk=$1 mount=/mnt/disk-work count=200 number sums
+    local disk=$1 mount=/mnt/disk-work count=200 sums
     mkfs.ext4 -q -F "$disk"
     mkdir -p "$mount"
     mount "$disk" "$mount"
-    for ((number = 1; number <= count; number++)); do
-        lab-tool random "$mount/file-$number" $((number * 1000)) "$number"
-    done
+    lab-tool write-files "$mount" "$count"
     sums=$(cd "$mount" && sha256sum file-* | sort)
     umount "$mount"
     e2fsck -fn "$disk" >/dev/null 2>&1 || fail "e2fsck finds $disk damaged"

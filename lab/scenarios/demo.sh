@@ -11,14 +11,18 @@ tell() {
 
 # show NAME COMMAND... runs a command on a host and shows both.
 show() {
-    local name=$1
+    local name=$1 word line=
     shift
-    printf '  %s # %s\n' "$(host_name "$name")" "$*"
-    on "$name" "$@" 2>&1 | sed 's/^/  | /'
+    for word in "$@"; do
+        if [[ $word == *' '* ]]; then word="'$word'"; fi
+        line+=" $word"
+    done
+    printf '  %s #%s\n' "$(host_name "$name")" "$line"
+    { on "$name" "$@" 2>&1; } | sed 's/^/  | /'
 }
 
 tell "This is Linux $(uname -r), started just now on this machine's own files. Nothing that happens here is kept. \
-It plays two machines that know nothing of each other: host-a (${NET_HOSTS[0]}) has a USB stick, host-b would like to use it. \
+It plays two machines that know nothing of each other: host-a has a USB stick, host-b would like to use it. \
 Between them is a network cable of 20 ms round trip, and nothing else: no server, no relay, no internet."
 host_start A exporter
 host_start B importer
@@ -32,7 +36,7 @@ show A p2pusb list
 
 tell "host-a offers the stick to whomever it trusts, which is nobody yet, and writes an invitation:"
 show A p2pusb share "$usb"
-ticket=$(on A p2pusb invite)
+ticket=$(on A p2pusb invite 2>/dev/null)
 printf '  host-a # p2pusb invite\n  | %s\n' "$ticket"
 
 tell 'The invitation works once, for ten minutes. Somebody carries it to host-b:'
@@ -52,10 +56,10 @@ show B p2pusb status
 
 tell 'host-b makes a file system on it, writes 200 files, takes it off, checks it:'
 disk_work "$disk"
-tell '  200 files written, read back and compared; e2fsck finds nothing wrong.'
+echo '  200 files written, read back and compared; e2fsck finds nothing wrong.'
 
 tell 'How fast it reads over those 20 ms (with a real clock, encrypted; everything shares one simulated CPU here):'
-show B lab-tool disk-read "$disk" 16777216 1048576
+show B lab-tool disk-read "$disk" 4194304 1048576
 
 tell "host-b gives the stick back, host-a's kernel takes it again:"
 show B p2pusb detach 'Lab disk'

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 lab-tool random FILE BYTES SEED              writes BYTES of data that follow from SEED
+lab-tool write-files FOLDER COUNT            writes COUNT files of growing size, file-1 and so on
 lab-tool disk-bench DEVICE BYTES BLOCK SEED  writes and reads back the disk with O_DIRECT, compares, one JSON line
 lab-tool disk-read DEVICE BYTES BLOCK        reads the disk with O_DIRECT, one JSON line
 lab-tool type-keys HIDG COUNT                types COUNT keys on a keyboard gadget
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Outcome {
     match arguments {
         ["random", file, bytes, seed] => pattern::write_file(file, bytes.parse()?, seed.parse()?)?,
+        ["write-files", folder, count] => pattern::write_files(folder, count.parse()?)?,
         ["disk-bench", device, bytes, block, seed] => {
             disk::write_and_read(device, bytes.parse()?, block.parse()?, seed.parse()?)?;
         }

@@ -36,7 +36,12 @@ pub(crate) fn write_file(path: &str, bytes: u64, seed: u64) -> io::Result<()> {
         file.write_all(&chunk[..length])?;
         offset += length as u64;
     }
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    file.flush()
+}
+
+/// Writes `count` files into a folder: `file-N` holds the first N * 250 bytes of the data of seed N.
+pub(crate) fn write_files(folder: &str, count: u64) -> io::Result<()> {
+    (1..=count).try_for_each(|number| write_file(&format!("{folder}/file-{number}"), number * 250, number))
 }
 
 #[cfg(test)]
