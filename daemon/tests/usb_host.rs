@@ -52,10 +52,10 @@ impl Gadget {
         let mut controllers: Vec<_> = fs::read_dir("/sys/class/udc")
             .expect("no USB device controller: run this in the lab")
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with("dummy_udc"))
+            .filter(|name| name.starts_with("dummy_udc") && is_free(name))
             .collect();
         controllers.sort();
-        let udc = controllers.first().expect("no dummy_hcd: run this in the lab").clone();
+        let udc = controllers.first().expect("no free controller of dummy_hcd: run this in the lab").clone();
         let folder = Path::new(CONFIGFS).join("p2pusb-test");
         let product = "p2pusb test gadget".to_owned();
         let gadget = Self { folder, udc, product, disk: None, _turn: turn };
@@ -182,6 +182,11 @@ impl Drop for Gadget {
             removed.unwrap();
         }
     }
+}
+
+/// Whether no gadget is plugged into a device controller.
+fn is_free(controller: &str) -> bool {
+    fs::read_to_string(Path::new("/sys/class/udc").join(controller).join("function")).unwrap().trim().is_empty()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
