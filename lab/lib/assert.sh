@@ -7,9 +7,10 @@ fail() {
     return 1
 }
 
-# wait_for SECONDS DESCRIPTION COMMAND... waits until the command succeeds. The only place that polls.
+# wait_for SECONDS DESCRIPTION COMMAND... waits until the command succeeds; on a slower machine it may take longer. The
+# only place that polls.
 wait_for() {
-    local limit=$1 description=$2 started=$EPOCHREALTIME
+    local limit=$(($1 * LAB_SLOWER)) description=$2 started=$EPOCHREALTIME
     shift 2
     until "$@" >/dev/null 2>&1; do
         if awk -v now="$EPOCHREALTIME" -v then="$started" -v limit="$limit" 'BEGIN { exit !(now - then > limit) }'; then

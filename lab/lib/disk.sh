@@ -26,9 +26,9 @@ checksum() {
     dd if="$1" bs=1M "${flags[@]}" status=none | sha256sum | cut -d ' ' -f 1
 }
 
-# disk_work DISK: a file system is made, written with 200 files, checked and found in order.
+# disk_work DISK: a file system is made, written with 200 files (fewer on a slower machine), checked and found in order.
 disk_work() {
-    local disk=$1 mount=/mnt/disk-work count=200 sums
+    local disk=$1 mount=/mnt/disk-work count=$((200 / LAB_SLOWER)) sums
     mkfs.ext4 -q -F "$disk"
     mkdir -p "$mount"
     mount "$disk" "$mount"

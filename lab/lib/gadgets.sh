@@ -130,6 +130,18 @@ has_driver() {
     [[ $(driver_of "$1") == "$2" ]]
 }
 
+# input_device BUSPATH: the evdev node of a USB input device.
+input_device() {
+    local folder
+    for folder in "/sys/bus/usb/devices/$1/$1:"*/*/input/input*/event*; do
+        if [[ -e $folder ]]; then
+            echo "/dev/input/${folder##*/}"
+            return
+        fi
+    done
+    return 1
+}
+
 # vhci_used: how many vhci ports anything is attached to.
 vhci_used() {
     cat /sys/devices/platform/vhci_hcd.0/status* | awk '$2 ~ /^[0-9]+$/ && $3 != "004"' | wc -l

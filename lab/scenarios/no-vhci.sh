@@ -1,12 +1,15 @@
 #!/bin/bash
 # title: a machine whose kernel has no vhci_hcd says so when something is to be attached
-# machines: uml
+# machines: uml qemu
 # timeout: 120
 . "${0%/*}/../lib/lab.sh"
 
 step 'A has a disk; on B vhci_hcd is missing'
 if grep -q '^vhci_hcd ' /proc/modules; then
     modprobe --remove vhci_hcd
+    # Nor can anybody bring it back.
+    echo 'install vhci_hcd /bin/false' >/etc/modprobe.d/lab.conf
+    expect 'vhci_hcd can not be loaded' not modprobe vhci_hcd
 else
     for controller in /sys/bus/platform/drivers/vhci_hcd/vhci_hcd.*; do
         echo "${controller##*/}" >/sys/bus/platform/drivers/vhci_hcd/unbind

@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: a serial adapter carries 1 MiB each way at once
-# machines: uml
+# machines: uml qemu
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # title: a device that is pulled out of A is gone from B within a second, and can come again
-# machines: uml
+# machines: uml qemu
 # clock: virtual
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"

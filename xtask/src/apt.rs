@@ -24,6 +24,7 @@ const LAB: &[&str] = &[
     "udev",
     "usbip",
     "util-linux",
+    "xz-utils",
 ];
 
 /// Installs what is missing to build.

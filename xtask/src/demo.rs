@@ -14,7 +14,7 @@ pub(crate) fn demo() -> Result {
     apt::for_lab()?;
     say("building p2pusb");
     cargo(&["build", "--workspace"])?;
-    kernel::ensure()?;
+    kernel::ensure(Machine::Uml)?;
     let all = scenario::all(&p2pusb_lab::folder().join("scenarios")).map_err(|error| error.to_string())?;
     let demo = all.iter().find(|scenario| scenario.name == "demo").ok_or("lab/scenarios/demo.sh is missing")?;
     let status = run_scenario(Machine::Uml, demo, false)?;

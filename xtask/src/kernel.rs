@@ -1,26 +1,28 @@
-//! The kernel of the User Mode Linux machine.
+//! The kernels of the lab's machines.
 
 use p2pusb_lab::machine::Machine;
 
 use crate::run::{Result, command, run, say};
 
-/// Builds it from Debian's sources, into the cache.
+/// Builds the User Mode Linux machine's from Debian's sources, into the cache.
 pub(crate) fn build() -> Result {
     say("building the User Mode Linux kernel from Debian's sources: about ten minutes");
     run(&mut command("lab/machines/build-kernel", &[]))
 }
 
-/// Builds it unless one is there.
-pub(crate) fn ensure() -> Result {
-    match Machine::Uml.missing() {
-        None => Ok(()),
-        Some(reason) if cfg!(target_arch = "x86_64") => {
-            println!("{reason}");
-            build()
-        }
-        Some(reason) => {
-            println!("SKIPPED {reason}");
-            Ok(())
-        }
+/// Puts Debian's own, for the QEMU machine, into the cache.
+fn fetch() -> Result {
+    say("fetching Debian's kernel for QEMU: about a minute");
+    run(&mut command("lab/machines/fetch-kernel", &[]))
+}
+
+/// Sees to it that `machine` has a kernel, unless it can't be used here anyway.
+pub(crate) fn ensure(machine: Machine) -> Result {
+    let Some(reason) = machine.missing() else { return Ok(()) };
+    println!("{reason}");
+    match machine {
+        _ if !cfg!(target_arch = "x86_64") => Ok(()),
+        Machine::Uml => build(),
+        Machine::Qemu => fetch(),
     }
 }
