@@ -8,6 +8,9 @@ use crate::{
     device::{OfferedDevice, Speed},
     error::{FieldError, ProtocolError},
     frame::Kind,
+    lane::LanePosition,
+    limits::MAX_LANES,
+    list,
     session::{EndReason, Refusal, SessionId},
     text,
     urb::{validate_endpoint, validate_seq},
@@ -62,6 +65,12 @@ pub enum ControlMessage {
         /// The number of the URB on that lane.
         seq: u64,
     },
+    /// Importer: goes on with a session whose connection was lost. Its lanes are opened anew, once the answer
+    /// is there: `Resumed`, or `Ended` where the exporter does not have the session any longer.
+    Resume(Resume),
+    /// Exporter: the session goes on over this connection, and over no other any longer. The importer sends
+    /// what was submitted after the position of each lane, and every unlink that has no completion yet.
+    Resumed(Resumed),
 }
 
 /// Who speaks, and in which version.
@@ -78,6 +87,9 @@ pub struct Hello {
     /// What the sender can do beyond its minor version, one bit each. This version defines none and
     /// ignores all.
     pub features: u64,
+    /// A random number that the sender's process keeps for as long as it runs: a peer that comes back with
+    /// another one knows nothing of its earlier sessions.
+    pub instance: u64,
     /// Name and version of the program, for people.
     #[serde(serialize_with = "text::serialize")]
     pub software: String,
@@ -92,7 +104,7 @@ pub struct Hello {
 impl Hello {
     fn of_other_major(major: u16, minor: u16) -> Self {
         let (software, label, addresses) = (String::new(), String::new(), Vec::new());
-        Self { major, minor, features: 0, software, label, addresses }
+        Self { major, minor, features: 0, instance: 0, software, label, addresses }
     }
 }
 
@@ -131,6 +143,37 @@ pub struct AttachRefused {
     pub detail: String,
 }
 
+/// Goes on with a session over this connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The session.
+    pub session: SessionId,
+    /// How many completions have come on each lane that was ever opened, at most [`MAX_LANES`].
+    #[serde(
+        serialize_with = "list::serialize::<_, _, MAX_LANES>",
+        deserialize_with = "list::deserialize::<_, _, MAX_LANES>"
+    )]
+    pub lanes: Vec<LanePosition>,
+}
+
+/// The session goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The session.
+    pub session: SessionId,
+    /// The last URB that came on each of the lanes that the importer named, at most [`MAX_LANES`].
+    #[serde(
+        serialize_with = "list::serialize::<_, _, MAX_LANES>",
+        deserialize_with = "list::deserialize::<_, _, MAX_LANES>"
+    )]
+    pub lanes: Vec<LanePosition>,
+}
+
+fn validate_positions(session: SessionId, lanes: &[LanePosition]) -> Result<(), FieldError> {
+    session.validate()?;
+    lanes.iter().try_for_each(|lane| validate_endpoint(lane.endpoint))
+}
+
 impl ControlMessage {
     /// The frame of a message that has no payload: its prefix and its header.
     pub fn encode(&self) -> Bytes {
@@ -150,6 +193,8 @@ impl ControlMessage {
             Self::Detach { session } => Kind::Detach.write(&(session,), payload_len),
             Self::Ended { session, reason } => Kind::Ended.write(&(session, reason), payload_len),
             Self::Unlink { session, endpoint, seq } => Kind::Unlink.write(&(session, endpoint, seq), payload_len),
+            Self::Resume(resume) => Kind::Resume.write(resume, payload_len),
+            Self::Resumed(resumed) => Kind::Resumed.write(resumed, payload_len),
         }
     }
 
@@ -189,6 +234,8 @@ impl ControlMessage {
                 let (session, endpoint, seq) = kind.read(header)?;
                 Self::Unlink { session, endpoint, seq }
             }
+            Kind::Resume => Self::Resume(kind.read(header)?),
+            Kind::Resumed => Self::Resumed(kind.read(header)?),
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -220,6 +267,9 @@ impl ControlMessage {
                 session.validate()?;
                 validate_endpoint(*endpoint)?;
                 validate_seq(*seq)
+            }
+            Self::Resume(Resume { session, lanes }) | Self::Resumed(Resumed { session, lanes }) => {
+                validate_positions(*session, lanes)
             }
         }
     }

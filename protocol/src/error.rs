@@ -107,7 +107,7 @@ pub enum FieldError {
     },
 }
 
-/// Something that the importer of a lane must not do. The exporter ends the session over it.
+/// Something that the other end of a lane must not do. The session ends over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LaneError {
@@ -132,6 +132,25 @@ pub enum LaneError {
     UnlinkTooFar {
         /// The number to unlink.
         seq: u64,
+        /// The number of the last submit.
+        last: u64,
+    },
+    /// The importer says that it has received fewer completions than it said before, or more than were sent.
+    #[error("{received} completions are said to have come, between {acknowledged} and {sent} is possible")]
+    Acknowledged {
+        /// The number that it says.
+        received: u64,
+        /// The number that it said before.
+        acknowledged: u64,
+        /// How many were sent.
+        sent: u64,
+    },
+    /// The exporter of a session that goes on says that a URB came last that was never submitted, or that came
+    /// before one that it has completed.
+    #[error("URB {said} is said to have come last, and {last} was submitted last")]
+    Position {
+        /// The number that it says.
+        said: u64,
         /// The number of the last submit.
         last: u64,
     },

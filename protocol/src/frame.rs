@@ -98,6 +98,8 @@ pub(crate) enum Kind {
     Detach = 0x0008,
     Ended = 0x0009,
     Unlink = 0x000a,
+    Resume = 0x000b,
+    Resumed = 0x000c,
     // Pairing stream: 0x01xx.
     PairRequest = 0x0101,
     PairAccepted = 0x0102,
@@ -106,6 +108,7 @@ pub(crate) enum Kind {
     LaneOpen = 0x0201,
     Submit = 0x0202,
     Complete = 0x0203,
+    Acknowledge = 0x0204,
 }
 
 impl Kind {
@@ -120,12 +123,15 @@ impl Kind {
         Self::Detach,
         Self::Ended,
         Self::Unlink,
+        Self::Resume,
+        Self::Resumed,
         Self::PairRequest,
         Self::PairAccepted,
         Self::PairRefused,
         Self::LaneOpen,
         Self::Submit,
         Self::Complete,
+        Self::Acknowledge,
     ];
 
     /// The message with that number, `None` for one that a newer version may have added.
@@ -150,12 +156,15 @@ impl Kind {
             Self::Detach => "detach",
             Self::Ended => "ended",
             Self::Unlink => "unlink",
+            Self::Resume => "resume",
+            Self::Resumed => "resumed",
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
             Self::PairRefused => "pair-refused",
             Self::LaneOpen => "lane-open",
             Self::Submit => "submit",
             Self::Complete => "complete",
+            Self::Acknowledge => "acknowledge",
         }
     }
 
@@ -223,7 +232,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=10).chain(0x101..=0x103).chain(0x201..=0x203).collect();
+        let expected: Vec<u16> = (1..=12).chain(0x101..=0x103).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

@@ -2,18 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::{MAX_LANE_BYTES, MAX_URB_LEN, MAX_URBS_PER_LANE};
+use crate::{
+    error::LaneError,
+    limits::{MAX_LANE_BYTES, MAX_URB_LEN, MAX_URBS_PER_LANE},
+};
 
 /// Numbers the URBs of a lane, keeps the importer's own record `U` of each until it is completed, and
 /// tells how many the exporter has room for.
+///
+/// The record is what it takes to send the URB again, because a connection may be lost at any time.
 ///
 /// ```
 /// use p2pusb_protocol::ImporterLane;
 ///
 /// let mut lane = ImporterLane::new();
 /// assert_eq!(lane.submit("read 512 bytes", 512), Ok(1));
+/// assert_eq!(lane.submit("read 64 bytes", 64), Ok(2));
 /// assert_eq!(lane.complete(1), Some("read 512 bytes"));
 /// assert_eq!(lane.complete(1), None);
+/// // On the next connection: the exporter has seen the first one only.
+/// assert_eq!(lane.received(), 1);
+/// assert_eq!(lane.resume(1)?.collect::<Vec<_>>(), [(2, &"read 64 bytes")]);
+/// # Ok::<(), p2pusb_protocol::LaneError>(())
 /// ```
 #[derive(Debug)]
 pub struct ImporterLane<U> {
@@ -22,6 +32,10 @@ pub struct ImporterLane<U> {
     pending: BTreeMap<u64, Pending<U>>,
     /// The sum of what is pending.
     bytes: usize,
+    /// How many completions have come.
+    received: u64,
+    /// How many of them the exporter has been told of.
+    acknowledged: u64,
 }
 
 #[derive(Debug)]
@@ -33,7 +47,7 @@ struct Pending<U> {
 impl<U> ImporterLane<U> {
     /// A lane on which nothing has been submitted.
     pub const fn new() -> Self {
-        Self { last: 0, pending: BTreeMap::new(), bytes: 0 }
+        Self { last: 0, pending: BTreeMap::new(), bytes: 0, received: 0, acknowledged: 0 }
     }
 
     /// Whether a URB of that length, IN or OUT, can be submitted now.
@@ -65,7 +79,45 @@ impl<U> ImporterLane<U> {
     pub fn complete(&mut self, seq: u64) -> Option<U> {
         let Pending { urb, bytes } = self.pending.remove(&seq)?;
         self.bytes -= bytes as usize;
+        self.received += 1;
         Some(urb)
+    }
+
+    /// How many completions have come: what a [`Resume`](crate::Resume) says of this lane.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many completions have come, to be told to the exporter now, in a
+    /// [`Submit`](crate::Submit::received) or an [`Acknowledge`](crate::LaneMessage::Acknowledge).
+    pub fn acknowledge(&mut self) -> u64 {
+        self.acknowledged = self.received;
+        self.received
+    }
+
+    /// Whether completions have come that the exporter has not been told of. It keeps their data until it is.
+    pub fn owes_acknowledgement(&self) -> bool {
+        self.acknowledged < self.received
+    }
+
+    /// The lane goes on over another connection, and the exporter says which URB came last. Gives what is to be
+    /// submitted again, in order and under the same numbers, before anything new is.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError::Position`] where that can't be; the lane is as it was.
+    pub fn resume(&mut self, last: u64) -> Result<impl Iterator<Item = (u64, &U)>, LaneError> {
+        let missing = self.last.checked_sub(last).ok_or(LaneError::Position { said: last, last: self.last })?;
+        // What did not come has not been completed.
+        if self.pending.range(last + 1..).count() as u64 != missing {
+            return Err(LaneError::Position { said: last, last: self.last });
+        }
+        Ok(self.pending.range(last + 1..).map(|(seq, pending)| (*seq, &pending.urb)))
+    }
+
+    /// The URBs that are pending, in order.
+    pub fn pending(&self) -> impl Iterator<Item = (u64, &U)> {
+        self.pending.iter().map(|(seq, pending)| (*seq, &pending.urb))
     }
 
     /// The record of URB `seq`, where it is pending.
@@ -157,5 +209,36 @@ mod tests {
         assert_eq!((lane.in_flight(), lane.bytes_in_flight()), (0, 0));
         assert_eq!(lane.complete(1), None);
         assert_eq!(lane.submit('e', 10), Ok(4));
+    }
+
+    #[test]
+    fn what_did_not_come_is_sent_again() {
+        let mut lane = ImporterLane::new();
+        for urb in ['a', 'b', 'c', 'd'] {
+            assert!(lane.submit(urb, 10).is_ok());
+        }
+        assert_eq!(lane.complete(2), Some('b'));
+        let resumed = |lane: &mut ImporterLane<char>, last| {
+            lane.resume(last).map(|urbs| urbs.map(|(seq, urb)| (seq, *urb)).collect::<Vec<_>>())
+        };
+        assert_eq!(resumed(&mut lane, 2), Ok(vec![(3, 'c'), (4, 'd')]));
+        assert_eq!(resumed(&mut lane, 4), Ok(vec![]));
+        // It has completed the second one, and no fifth was submitted.
+        assert_eq!(resumed(&mut lane, 1), Err(LaneError::Position { said: 1, last: 4 }));
+        assert_eq!(resumed(&mut lane, 5), Err(LaneError::Position { said: 5, last: 4 }));
+        assert_eq!(resumed(&mut lane, u64::MAX), Err(LaneError::Position { said: u64::MAX, last: 4 }));
+        assert_eq!(lane.pending().map(|(seq, _)| seq).collect::<Vec<_>>(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn what_came_is_acknowledged_once() {
+        let mut lane = ImporterLane::new();
+        assert_eq!(lane.submit('a', 10), Ok(1));
+        assert!(!lane.owes_acknowledgement());
+        assert_eq!(lane.complete(1), Some('a'));
+        assert_eq!(lane.complete(1), None);
+        assert!(lane.owes_acknowledgement());
+        assert_eq!((lane.received(), lane.acknowledge()), (1, 1));
+        assert!(!lane.owes_acknowledgement());
     }
 }

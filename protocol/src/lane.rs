@@ -1,4 +1,4 @@
-//! The messages on a lane.
+//! The messages on a lane, and where a lane stands.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use crate::{
     urb::{Direction, UrbFlags, UrbStatus, validate_endpoint, validate_seq},
 };
 
-/// A message on a lane. The importer opens the stream, sends one `Open` and then `Submit`s; the exporter
-/// answers with `Complete`s, one for each.
+/// A message on a lane. The importer opens the stream, sends one `Open` and then `Submit`s, with an `Acknowledge`
+/// where none is to be sent soon; the exporter answers with `Complete`s, one for each `Submit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaneMessage {
     /// Which lane the stream is. The first frame, and the only one of its kind. No payload.
@@ -26,6 +26,21 @@ pub enum LaneMessage {
     Submit(Submit),
     /// A URB that has ended. The payload is the data of an IN transfer.
     Complete(Complete),
+    /// Importer: so many completions have come. For a lane on which no `Submit` will say so soon. No payload.
+    Acknowledge {
+        /// As in [`Submit::received`].
+        received: u64,
+    },
+}
+
+/// Where a lane stands, said when a session goes on over another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LanePosition {
+    /// Address of the lane's endpoint.
+    pub endpoint: u8,
+    /// From the importer: how many completions it has received on the lane. From the exporter: the number of
+    /// the last URB that was submitted to it there, 0 before the first.
+    pub position: u64,
 }
 
 /// A URB to run, from the importer.
@@ -33,6 +48,9 @@ pub enum LaneMessage {
 pub struct Submit {
     /// Its number on this lane: 1 for the first, and one more for each that follows.
     pub seq: u64,
+    /// How many completions the importer has received on this lane, whatever URBs they were for. The exporter
+    /// keeps each completion until it knows from this number that it has arrived.
+    pub received: u64,
     /// How it is to be carried out.
     pub flags: UrbFlags,
     /// Bytes to transfer, at most [`MAX_URB_LEN`]: those in the payload for OUT, the most that may be
@@ -128,6 +146,7 @@ impl LaneMessage {
             Self::Open { session, endpoint } => Kind::LaneOpen.write(&(session, endpoint), payload_len),
             Self::Submit(submit) => Kind::Submit.write(submit, payload_len),
             Self::Complete(complete) => Kind::Complete.write(complete, payload_len),
+            Self::Acknowledge { received } => Kind::Acknowledge.write(&(received,), payload_len),
         }
     }
 
@@ -151,6 +170,10 @@ impl LaneMessage {
             }
             Kind::Submit => Self::Submit(kind.read(header)?),
             Kind::Complete => Self::Complete(kind.read(header)?),
+            Kind::Acknowledge => {
+                let (received,) = kind.read(header)?;
+                Self::Acknowledge { received }
+            }
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -165,6 +188,7 @@ impl LaneMessage {
             }
             Self::Submit(submit) => submit.validate(),
             Self::Complete(complete) => complete.validate(),
+            Self::Acknowledge { .. } => Ok(()),
         }
     }
 }

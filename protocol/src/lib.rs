@@ -30,6 +30,15 @@
 //! the submit is still to come and does not run it. Both ends keep these rules with [`ImporterLane`] and
 //! [`ExporterLane`].
 //!
+//! # A session outlives its connection
+//!
+//! Each side keeps what the other one may not have: the importer a URB until its completion has come, the
+//! exporter a completion until the importer has said that it came ([`Submit::received`]). When a connection
+//! is lost, the importer names on the next one what it has received ([`Resume`]), the exporter what was
+//! submitted ([`Resumed`]), the lanes are opened anew, and each side sends what is missing. So every URB
+//! runs exactly once, unless it was unlinked before it came, and is completed exactly once, whatever becomes of
+//! connections.
+//!
 //! # Frames
 //!
 //! Every stream consists of frames: a [`Prefix`] of eight bytes, a header, and a payload of raw bytes that
@@ -39,7 +48,7 @@
 //! ```
 //! use p2pusb_protocol::{FrameLimits, LaneMessage, PREFIX_LEN, Prefix, Submit, UrbFlags};
 //!
-//! let submit = Submit { seq: 1, flags: UrbFlags::empty(), length: 5, setup: None };
+//! let submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 5, setup: None };
 //! let mut wire = LaneMessage::Submit(submit).encode(5).to_vec();
 //! wire.extend_from_slice(b"hello");
 //!
@@ -79,13 +88,13 @@ mod wire_enum;
 
 pub use address::PeerAddress;
 pub use close::CloseCode;
-pub use control::{Attach, AttachRefused, Attached, ControlMessage, Hello};
+pub use control::{Attach, AttachRefused, Attached, ControlMessage, Hello, Resume, Resumed};
 pub use device::{InterfaceClass, OfferedDevice, Speed};
 pub use error::{FieldError, LaneError, ProtocolError};
 pub use exporter_lane::{Accept, ExporterLane, UnlinkOutcome};
 pub use frame::{FrameLimits, PREFIX_LEN, Prefix};
 pub use importer_lane::ImporterLane;
-pub use lane::{Complete, LaneMessage, Submit};
+pub use lane::{Complete, LaneMessage, LanePosition, Submit};
 pub use limits::*;
 pub use pairing::{PairRequest, PairingMessage, TICKET_SECRET_LEN, TicketRefusal, TicketSecret};
 pub use session::{EndReason, Refusal, SessionId};

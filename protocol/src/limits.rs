@@ -22,7 +22,8 @@ pub const MAX_HEADER_LEN: u16 = MAX_CONTROL_HEADER;
 /// Most bytes that one URB may transfer, and with it the longest payload of a frame on a lane.
 pub const MAX_URB_LEN: u32 = 16 * 1024 * 1024;
 
-/// Most URBs in flight on one lane: submitted, and their completion not yet handed to the stream.
+/// Most URBs in flight on one lane: submitted, and their completion not yet received or, as the exporter sees it,
+/// not yet acknowledged.
 pub const MAX_URBS_PER_LANE: usize = 512;
 
 /// Most bytes in flight on one lane: the sum of the lengths of the URBs in flight, IN and OUT alike,

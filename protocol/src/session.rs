@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::FieldError, wire_enum::wire_enum};
 
-/// The number of a session. The importer chooses it when it attaches; it is not 0 and is used once per
-/// connection.
+/// The number of a session. The importer chooses it when it attaches; it is not 0 and is used once in the
+/// lifetime of its process, because a session may go on over another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 

@@ -5,7 +5,9 @@ use std::{
     cell::Cell,
 };
 
-use p2pusb_protocol::{ControlMessage, LaneMessage, MAX_HEADER_LEN, PairingMessage};
+use p2pusb_protocol::{
+    ControlMessage, LaneMessage, LanePosition, MAX_HEADER_LEN, MAX_LANES, PairingMessage, ProtocolError,
+};
 use proptest::{collection::vec, prelude::*};
 
 /// The system's allocator, which counts what the current thread holds.
@@ -45,8 +47,10 @@ fn peak_of<T>(call: impl FnOnce() -> T) -> usize {
     PEAK.get() - before
 }
 
-const KINDS: [u16; 16] =
-    [0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x101, 0x102, 0x103, 0x201, 0x202, 0x203];
+const KINDS: [u16; 19] = [
+    0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x101, 0x102, 0x103, 0x201, 0x202, 0x203,
+    0x204,
+];
 
 fn assert_modest(header: &[u8]) {
     for kind in KINDS {
@@ -71,12 +75,14 @@ fn the_allocator_counts() {
 #[test]
 fn lengths_are_not_believed() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    let starts: [&[u8]; 7] = [
+    let starts: [&[u8]; 9] = [
         &[],                          // the first text of anything
         &[0],                         // the addresses of an accepted ticket
-        &[1, 0, 0],                   // the software of a hello
-        &[1, 0, 0, 0, 0],             // the addresses of a hello
-        &[1, 0, 0, 0, 0, 1, 2],       // the URL of a relay
+        &[1, 0, 0, 0],                // the software of a hello
+        &[1, 0, 0, 0, 0, 0],          // the addresses of a hello
+        &[1, 0, 0, 0, 0, 0, 1, 2],    // the URL of a relay
+        &[1],                         // the lanes of a session that goes on
+        &[0xac, 2],                   // the same, of one with a longer number
         &[1, b'a', 0, 0, 0],          // the manufacturer of a device
         &[1, b'a', 0, 0, 0, 0, 0, 0], // the interfaces of a device
     ];
@@ -89,6 +95,23 @@ fn lengths_are_not_believed() {
             let plausible = [0xf0, 0x60];
             assert_modest(&[start, &plausible, &filler].concat());
         }
+    }
+}
+
+/// A header that is full of lanes is refused at the first one beyond the limit.
+#[test]
+fn a_session_has_no_more_lanes_than_it_may_have() {
+    let count = usize::from(MAX_HEADER_LEN) / 2 - 2;
+    let announced = [count as u8 | 0x80, (count >> 7) as u8];
+    let header = [&[1], announced.as_slice(), &[0x81, 1].repeat(count)].concat();
+    assert!(header.len() <= usize::from(MAX_HEADER_LEN));
+    for kind in [0x000b, 0x000c] {
+        let mut decoded = Ok(None);
+        let peak = peak_of(|| decoded = ControlMessage::decode(kind, &header));
+        assert!(matches!(decoded, Err(ProtocolError::Malformed { .. })), "{decoded:?}");
+        // The list grows by doubling, and for a moment both are there.
+        let most = 2 * MAX_LANES * size_of::<LanePosition>();
+        assert!(peak <= most, "{peak} bytes for kind {kind:#x}");
     }
 }
 

@@ -65,7 +65,7 @@ proptest! {
     /// Behind a prefix that fits, so that the header is looked at.
     #[test]
     fn random_headers_do_not_panic(
-        kind in prop_oneof![0..=12_u16, 0x100..=0x104_u16, 0x200..=0x204_u16, any::<u16>()],
+        kind in prop_oneof![0..=14_u16, 0x100..=0x104_u16, 0x200..=0x205_u16, any::<u16>()],
         header in vec(any::<u8>(), 0..300),
     ) {
         let prefix = p2pusb_protocol::Prefix { kind, header_len: header.len() as u16, payload_len: 0 };
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn unknown_kinds_are_ignored(kind in 11..=0xff_u16, header in vec(any::<u8>(), 0..50)) {
+    fn unknown_kinds_are_ignored(kind in 13..=0xff_u16, header in vec(any::<u8>(), 0..50)) {
         prop_assert_eq!(ControlMessage::decode(kind, &header), Ok(None));
         prop_assert_eq!(PairingMessage::decode(kind, &header), Ok(None));
         prop_assert_eq!(LaneMessage::decode(kind, &header), Ok(None));
@@ -120,9 +120,15 @@ proptest! {
 #[test]
 fn messages_are_refused_on_streams_that_are_not_theirs() {
     let misplaced = |kind| Err(ProtocolError::WrongStream { kind });
-    assert_eq!(ControlMessage::decode(0x0202, &[]), misplaced(0x0202).map(|()| None));
-    assert_eq!(PairingMessage::decode(0x0001, &[]), misplaced(0x0001).map(|()| None));
-    assert_eq!(LaneMessage::decode(0x000a, &[]), misplaced(0x000a).map(|()| None));
+    for kind in [0x0202, 0x0204] {
+        assert_eq!(ControlMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
+    }
+    for kind in [0x0001, 0x000b] {
+        assert_eq!(PairingMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
+    }
+    for kind in [0x000a, 0x000b, 0x000c] {
+        assert_eq!(LaneMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
+    }
 }
 
 #[test]
@@ -134,6 +140,7 @@ fn another_major_version_is_told_from_its_first_two_fields() {
         major: 2,
         minor: 7,
         features: 0,
+        instance: 0,
         software: String::new(),
         label: label.clone(),
         addresses: addresses.clone(),
@@ -145,10 +152,10 @@ fn another_major_version_is_told_from_its_first_two_fields() {
 
 #[test]
 fn a_newer_minor_version_is_understood() {
-    // minor 9, features 3, empty texts, no addresses, and a field from the future
-    let header = [1, 9, 3, 0, 0, 0, 42];
+    // minor 9, features 3, instance 4, empty texts, no addresses, and a field from the future
+    let header = [1, 9, 3, 4, 0, 0, 0, 42];
     let Ok(Some(ControlMessage::Hello(hello))) = ControlMessage::decode(0x0001, &header) else { panic!("a hello") };
-    assert_eq!((hello.major, hello.minor, hello.features), (1, 9, 3));
+    assert_eq!((hello.major, hello.minor, hello.features, hello.instance), (1, 9, 3, 4));
 }
 
 #[test]
@@ -166,14 +173,15 @@ fn values_of_enums_from_the_future_have_a_meaning() {
     assert_eq!(ControlMessage::decode(0x0007, &[1, 200, 0]), Ok(Some(refused)));
     let refused = PairingMessage::Refused(TicketRefusal::Unknown);
     assert_eq!(PairingMessage::decode(0x0103, &[200]), Ok(Some(refused)));
-    let submitted = LaneMessage::Submit(Submit { seq: 1, flags: UrbFlags::SHORT_NOT_OK, length: 0, setup: None });
-    assert_eq!(LaneMessage::decode(0x0202, &[1, 0xfd, 0, 0]), Ok(Some(submitted)));
+    let submitted =
+        LaneMessage::Submit(Submit { seq: 1, received: 2, flags: UrbFlags::SHORT_NOT_OK, length: 0, setup: None });
+    assert_eq!(LaneMessage::decode(0x0202, &[1, 2, 0xfd, 0, 0]), Ok(Some(submitted)));
 }
 
 #[test]
 fn addresses_of_unknown_kinds_are_stepped_over() {
     let header = [
-        [1, 0, 0, 0, 0, 2].as_slice(),
+        [1, 0, 0, 0, 0, 0, 2].as_slice(),
         &[77, 3, b'x', b'y', b'z'],
         &[1, 9, b'[', b':', b':', b'1', b']', b':', b'4', b'4', b'3'],
     ]
@@ -201,13 +209,15 @@ fn session_zero_is_refused() {
     assert_eq!(field(ControlMessage::decode(0x0006, &[0, 0, 0, 0])), FieldError::Session);
     assert_eq!(field(ControlMessage::decode(0x0007, &[0, 0, 0])), FieldError::Session);
     assert_eq!(field(ControlMessage::decode(0x000a, &[0, 1, 1])), FieldError::Session);
+    assert_eq!(field(ControlMessage::decode(0x000b, &[0, 0])), FieldError::Session);
+    assert_eq!(field(ControlMessage::decode(0x000c, &[0, 0])), FieldError::Session);
     assert_eq!(field(LaneMessage::decode(0x0201, &[0, 1])), FieldError::Session);
 }
 
 #[test]
 fn sequence_number_zero_is_refused() {
     assert_eq!(field(ControlMessage::decode(0x000a, &[1, 1, 0])), FieldError::Sequence);
-    assert_eq!(field(LaneMessage::decode(0x0202, &[0, 0, 0, 0])), FieldError::Sequence);
+    assert_eq!(field(LaneMessage::decode(0x0202, &[0, 0, 0, 0, 0])), FieldError::Sequence);
     assert_eq!(field(LaneMessage::decode(0x0203, &[0, 0, 0])), FieldError::Sequence);
 }
 
@@ -217,6 +227,11 @@ fn endpoints_that_have_no_lane_are_refused() {
         let expected = FieldError::Endpoint(endpoint);
         assert_eq!(field(ControlMessage::decode(0x000a, &[1, endpoint, 1])), expected);
         assert_eq!(field(LaneMessage::decode(0x0201, &[1, endpoint])), expected);
+        for kind in [0x000b, 0x000c] {
+            assert_eq!(field(ControlMessage::decode(kind, &[1, 1, endpoint, 0])), expected);
+            // Not the first one either.
+            assert_eq!(field(ControlMessage::decode(kind, &[1, 2, 0x81, 0, endpoint, 0])), expected);
+        }
     }
 }
 
@@ -225,7 +240,7 @@ fn transfers_beyond_the_limit_are_refused() {
     // 16 MiB + 1 in the decoder's variable length
     let length = [0x81, 0x80, 0x80, 0x08];
     let expected = FieldError::UrbTooLong(MAX_URB_LEN + 1);
-    let submit = [&[1, 0], length.as_slice(), &[0]].concat();
+    let submit = [&[1, 0, 0], length.as_slice(), &[0]].concat();
     assert_eq!(field(LaneMessage::decode(0x0202, &submit)), expected);
     let complete = [&[1, 0], length.as_slice()].concat();
     assert_eq!(field(LaneMessage::decode(0x0203, &complete)), expected);
@@ -274,9 +289,18 @@ fn lists_beyond_the_limit_are_refused() {
     };
     assert!(addresses(16).is_ok());
     assert!(matches!(addresses(17), Err(ProtocolError::Malformed { .. })));
+    // The same with the lanes of a session.
+    for kind in [0x000b, 0x000c] {
+        let lanes = |count: u8| {
+            let header = [&[1, count], [0x81, 5].repeat(count.into()).as_slice()].concat();
+            ControlMessage::decode(kind, &header)
+        };
+        assert!(lanes(32).is_ok());
+        assert!(matches!(lanes(33), Err(ProtocolError::Malformed { .. })));
+    }
 }
 
-const SUBMIT: Submit = Submit { seq: 1, flags: UrbFlags::empty(), length: 100, setup: None };
+const SUBMIT: Submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 100, setup: None };
 
 #[test]
 fn a_submit_has_the_payload_that_its_direction_calls_for() {

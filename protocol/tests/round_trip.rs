@@ -1,8 +1,9 @@
 //! What is encoded is decoded to the same, whatever it is.
 
 use p2pusb_protocol::{
-    ControlMessage, FrameLimits, Hello, InterfaceClass, LaneMessage, MAJOR, MAX_ADDRESSES, MAX_INTERFACES,
-    OfferedDevice, PREFIX_LEN, PairingMessage, PeerAddress, Prefix, Speed, clip,
+    ControlMessage, FrameLimits, Hello, InterfaceClass, LaneMessage, LanePosition, MAJOR, MAX_ADDRESSES,
+    MAX_INTERFACES, MAX_LANES, OfferedDevice, PREFIX_LEN, PairingMessage, PeerAddress, Prefix, Resume, SessionId,
+    Speed, clip,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -70,6 +71,7 @@ proptest! {
         repeat in 1..2000_usize,
         interfaces in vec(any::<(u8, u8, u8)>(), 0..100),
         addresses in 0..100_u16,
+        lanes in 0..100_u64,
     ) {
         let [first, second] = texts.map(|text| text.repeat(repeat));
         let interfaces: Vec<InterfaceClass> = interfaces
@@ -102,6 +104,7 @@ proptest! {
             major: MAJOR,
             minor: 0,
             features: 0,
+            instance: 0,
             software: first.clone(),
             label: second.clone(),
             addresses: [unusable].into_iter().chain(usable).collect(),
@@ -113,6 +116,14 @@ proptest! {
         hello.addresses.remove(0);
         hello.addresses.truncate(MAX_ADDRESSES);
         let expected = Ok(Some(ControlMessage::Hello(hello)));
+        prop_assert_eq!(ControlMessage::decode(prefix.kind, header), expected);
+
+        let lanes = (0..lanes).map(|position| LanePosition { endpoint: 0x81, position });
+        let mut resume = Resume { session: SessionId(1), lanes: lanes.collect() };
+        let frame = ControlMessage::Resume(resume.clone()).encode();
+        let (prefix, header) = parts(&frame, FrameLimits::CONTROL);
+        resume.lanes.truncate(MAX_LANES);
+        let expected = Ok(Some(ControlMessage::Resume(resume)));
         prop_assert_eq!(ControlMessage::decode(prefix.kind, header), expected);
     }
 }

@@ -39,5 +39,6 @@ fn lane_machines() {
     for_each_seed("lane_machines", |bytes| {
         lanes::run_together(bytes);
         lanes::run_hostile(bytes);
+        lanes::run_hostile_exporter(bytes);
     });
 }

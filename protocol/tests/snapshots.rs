@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage, MAJOR,
-    MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal, SessionId, Speed,
-    Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus,
+    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage,
+    LanePosition, MAJOR, MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal,
+    Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus,
 };
 
 /// A frame as pieces of hex with their meaning.
@@ -61,6 +61,7 @@ fn hello() {
         major: MAJOR,
         minor: MINOR,
         features: 0,
+        instance: 0x1234,
         software: "p2pusbd 1.0".into(),
         label: "workshop".into(),
         addresses: vec![
@@ -73,11 +74,12 @@ fn hello() {
         &message,
         &[
             ("01 00", "kind"),
-            ("53 00", "length of the header"),
+            ("55 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "major"),
             ("00", "minor"),
             ("00", "features"),
+            ("b4 24", "instance: 1234"),
             ("0b 70 32 70 75 73 62 64 20 31 2e 30", "software: p2pusbd 1.0"),
             ("08 77 6f 72 6b 73 68 6f 70", "label: workshop"),
             ("03", "number of addresses"),
@@ -251,6 +253,56 @@ fn unlink() {
 }
 
 #[test]
+fn resume() {
+    let lanes = vec![
+        LanePosition { endpoint: 0x00, position: 0 },
+        LanePosition { endpoint: 0x81, position: 300 },
+        LanePosition { endpoint: 0x02, position: u64::MAX },
+    ];
+    assert_control(
+        &ControlMessage::Resume(Resume { session: SESSION, lanes }),
+        &[
+            ("0b 00", "kind"),
+            ("13 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "session: 300"),
+            ("03", "number of lanes"),
+            ("00 00", "endpoint, completions received: 0"),
+            ("81 ac 02", "endpoint, completions received: 300"),
+            ("02 ff ff ff ff ff ff ff ff ff 01", "endpoint, completions received"),
+        ],
+    );
+    // A session on which nothing was opened yet.
+    assert_control(
+        &ControlMessage::Resume(Resume { session: SESSION, lanes: Vec::new() }),
+        &[
+            ("0b 00", "kind"),
+            ("03 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "session: 300"),
+            ("00", "number of lanes"),
+        ],
+    );
+}
+
+#[test]
+fn resumed() {
+    let lanes = vec![LanePosition { endpoint: 0x00, position: 7 }, LanePosition { endpoint: 0x81, position: 301 }];
+    assert_control(
+        &ControlMessage::Resumed(Resumed { session: SESSION, lanes }),
+        &[
+            ("0c 00", "kind"),
+            ("08 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "session: 300"),
+            ("02", "number of lanes"),
+            ("00 07", "endpoint, number of the last URB: 7"),
+            ("81 ad 02", "endpoint, number of the last URB: 301"),
+        ],
+    );
+}
+
+#[test]
 fn pair_request() {
     let message = PairingMessage::Request(PairRequest {
         major: MAJOR,
@@ -322,15 +374,17 @@ fn lane_open() {
 
 #[test]
 fn submit_out() {
-    let message = LaneMessage::Submit(Submit { seq: 5, flags: UrbFlags::ZERO_PACKET, length: 512, setup: None });
+    let message =
+        LaneMessage::Submit(Submit { seq: 5, received: 300, flags: UrbFlags::ZERO_PACKET, length: 512, setup: None });
     assert_lane(
         &message,
         512,
         &[
             ("02 02", "kind"),
-            ("05 00", "length of the header"),
+            ("07 00", "length of the header"),
             ("00 02 00 00", "length of the payload"),
             ("05", "number of the URB"),
+            ("ac 02", "completions received: 300"),
             ("02", "flags: zero packet"),
             ("80 04", "length: 512"),
             ("00", "no setup packet"),
@@ -342,6 +396,7 @@ fn submit_out() {
 fn submit_control_in() {
     let message = LaneMessage::Submit(Submit {
         seq: 1,
+        received: 0,
         flags: UrbFlags::SHORT_NOT_OK,
         length: 18,
         setup: Some([0x80, 6, 0, 1, 0, 0, 18, 0]),
@@ -351,9 +406,10 @@ fn submit_control_in() {
         0,
         &[
             ("02 02", "kind"),
-            ("0c 00", "length of the header"),
+            ("0d 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "number of the URB"),
+            ("00", "completions received: 0"),
             ("01", "flags: short not ok"),
             ("12", "length: 18"),
             ("01 80 06 00 01 00 00 12 00", "setup packet"),
@@ -374,6 +430,20 @@ fn complete() {
             ("01", "number of the URB"),
             ("02", "status: stalled"),
             ("ac 02", "bytes transferred: 300"),
+        ],
+    );
+}
+
+#[test]
+fn acknowledge() {
+    assert_lane(
+        &LaneMessage::Acknowledge { received: 300 },
+        0,
+        &[
+            ("04 02", "kind"),
+            ("02 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "completions received: 300"),
         ],
     );
 }

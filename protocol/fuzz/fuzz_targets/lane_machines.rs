@@ -1,5 +1,5 @@
-//! Takes the input as what happens on a lane, once with two ends that keep to the rules and once with an
-//! importer that does not.
+//! Takes the input as what happens on a lane, once with two ends that keep to the rules over
+//! connections that are lost, and once with either end that does not.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,4 +15,5 @@ fuzz_target!(|bytes: &[u8]| {
     let bytes = &bytes[..bytes.len().min(LONGEST)];
     lanes::run_together(bytes);
     lanes::run_hostile(bytes);
+    lanes::run_hostile_exporter(bytes);
 });

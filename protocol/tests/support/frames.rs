@@ -92,6 +92,7 @@ pub(crate) fn read_lane(mut bytes: &[u8]) {
                             assert_eq!(payload.len(), complete.actual_length as usize);
                         }
                     }
+                    LaneMessage::Acknowledge { .. } => {}
                 }
                 let frame = message.encode(prefix.payload_len);
                 assert_survives(message, &frame, limits, LaneMessage::decode);

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage, MAJOR,
-    MAX_ADDRESSES, MAX_INTERFACES, MAX_URB_LEN, OfferedDevice, PairRequest, PairingMessage, PeerAddress, Refusal,
-    SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus, clip,
+    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage,
+    LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_LANES, MAX_URB_LEN, OfferedDevice, PairRequest,
+    PairingMessage, PeerAddress, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret,
+    UrbFlags, UrbStatus, clip,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -43,6 +44,16 @@ fn endpoint() -> impl Strategy<Value = u8> {
     prop_oneof![0x00..=0x0f_u8, 0x81..=0x8f_u8]
 }
 
+/// A number of completions, or of the last URB: unlike the number of a URB it may be 0.
+fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![0..1000_u64, any::<u64>()]
+}
+
+fn positions() -> impl Strategy<Value = Vec<LanePosition>> {
+    let position = (endpoint(), count()).prop_map(|(endpoint, position)| LanePosition { endpoint, position });
+    vec(position, 0..=MAX_LANES)
+}
+
 fn length() -> impl Strategy<Value = u32> {
     prop_oneof![0..=1024_u32, 0..=MAX_URB_LEN]
 }
@@ -64,11 +75,12 @@ fn offered_device() -> impl Strategy<Value = OfferedDevice> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    (any::<u16>(), any::<u64>(), text(), text(), addresses()).prop_map(
-        |(minor, features, software, label, addresses)| Hello {
+    (any::<u16>(), any::<u64>(), any::<u64>(), text(), text(), addresses()).prop_map(
+        |(minor, features, instance, software, label, addresses)| Hello {
             major: MAJOR,
             minor,
             features,
+            instance,
             software,
             label,
             addresses,
@@ -94,6 +106,8 @@ pub(crate) fn control_message() -> impl Strategy<Value = ControlMessage> {
         session().prop_map(|session| M::Detach { session }),
         (session(), select(EndReason::ALL)).prop_map(|(session, reason)| M::Ended { session, reason }),
         (session(), endpoint(), seq()).prop_map(|(session, endpoint, seq)| M::Unlink { session, endpoint, seq }),
+        (session(), positions()).prop_map(|(session, lanes)| M::Resume(Resume { session, lanes })),
+        (session(), positions()).prop_map(|(session, lanes)| M::Resumed(Resumed { session, lanes })),
     ]
 }
 
@@ -112,13 +126,16 @@ pub(crate) fn pairing_message() -> impl Strategy<Value = PairingMessage> {
 /// Any valid message on a lane.
 pub(crate) fn lane_message() -> impl Strategy<Value = LaneMessage> {
     let flags = (0..=3_u8).prop_map(UrbFlags::from_bits);
-    let submit = (seq(), flags, length(), option::of(any::<[u8; 8]>()));
+    let submit = (seq(), count(), flags, length(), option::of(any::<[u8; 8]>()));
     let complete = (seq(), select(UrbStatus::ALL), length());
     prop_oneof![
         (session(), endpoint()).prop_map(|(session, endpoint)| LaneMessage::Open { session, endpoint }),
-        submit.prop_map(|(seq, flags, length, setup)| { LaneMessage::Submit(Submit { seq, flags, length, setup }) }),
+        submit.prop_map(|(seq, received, flags, length, setup)| {
+            LaneMessage::Submit(Submit { seq, received, flags, length, setup })
+        }),
         complete.prop_map(|(seq, status, actual_length)| {
             LaneMessage::Complete(Complete { seq, status, actual_length })
         }),
+        count().prop_map(|received| LaneMessage::Acknowledge { received }),
     ]
 }
