@@ -1,6 +1,6 @@
 //! The settings file, `/etc/p2pusb/p2pusb.toml`: see p2pusb.toml(5).
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use iroh::RelayUrl;
 use serde::Deserialize;
@@ -14,6 +14,49 @@ pub const DEFAULT_PATH: &str = "/etc/p2pusb/p2pusb.toml";
 pub struct Config {
     /// `[network]`
     pub network: Network,
+    /// `[session]`
+    pub session: Session,
+}
+
+/// How sessions behave, both those that this machine lends and those that it uses.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Session {
+    /// How long a session outlives its connection.
+    pub grace: Grace,
+}
+
+/// How long a session outlives its connection, in whole seconds: 0 to 3600. Default: 60.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Grace(u16);
+
+impl Grace {
+    /// The longest, in seconds: a device that is claimed by nobody there for longer is a ghost.
+    pub const MAX: u16 = 3600;
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl From<Grace> for Duration {
+    fn from(grace: Grace) -> Self {
+        Self::from_secs(grace.0.into())
+    }
+}
+
+impl TryFrom<u64> for Grace {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        match u16::try_from(seconds) {
+            Ok(short) if short <= Self::MAX => Ok(Self(short)),
+            _ => Err(format!("{seconds} is no grace time: write a number of seconds from 0 to {}", Self::MAX)),
+        }
+    }
 }
 
 /// How this machine is reached.
@@ -124,6 +167,19 @@ mod tests {
         assert_eq!(relay("https://relay.example.org").unwrap().mode(), "custom");
         let error = relay("yes").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("\"none\""), "{error}");
+    }
+
+    #[test]
+    fn the_grace_time_has_an_end() {
+        let grace =
+            |text: &str| toml::from_str::<Config>(&format!("[session]\ngrace = {text}")).map(|c| c.session.grace);
+        assert_eq!(Duration::from(grace("0").unwrap()), Duration::ZERO);
+        assert_eq!(Duration::from(grace("3600").unwrap()), Duration::from_secs(3600));
+        assert_eq!(Duration::from(toml::from_str::<Config>("").unwrap().session.grace), Duration::from_secs(60));
+        for wrong in ["3601", "70000", "-1", "\"long\"", "1.5"] {
+            let error = grace(wrong).unwrap_err().to_string();
+            assert!(error.contains("line 2"), "{error}");
+        }
     }
 
     #[test]

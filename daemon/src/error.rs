@@ -30,8 +30,13 @@ pub enum Error {
         reasons: String,
     },
     /// Somebody uses it.
-    #[error("{0} is in use by another peer; it is free again when that peer detaches it")]
-    DeviceBusy(String),
+    #[error("{device} can't be attached now: {detail}")]
+    DeviceBusy {
+        /// What was asked for.
+        device: String,
+        /// Who or what uses it, as its machine says.
+        detail: String,
+    },
     /// There is a share for this device.
     #[error("{0} is shared already; unshare it first to change who may use it, or use Share.SetPeers")]
     AlreadyShared(String),
@@ -128,7 +133,10 @@ impl Error {
     pub fn refused(peer: &str, device: &str, reason: Refusal, detail: &str) -> Self {
         match reason {
             Refusal::NotShared => Self::NotShared(format!("{device} of {peer}")),
-            Refusal::Busy => Self::DeviceBusy(format!("{device} of {peer}")),
+            Refusal::Busy => Self::DeviceBusy {
+                device: format!("{device} of {peer}"),
+                detail: if detail.is_empty() { reason.to_string() } else { detail.to_owned() },
+            },
             Refusal::Gone => Self::DeviceGone(format!("{device} of {peer}")),
             _ => Self::PeerRefused {
                 peer: peer.to_owned(),

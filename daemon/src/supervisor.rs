@@ -27,6 +27,7 @@ use crate::{
     net::{self, Admission, BindError},
     policy::Authorizer,
     sd::notify,
+    share::Claims,
     store::{Store, StoreError},
     usb::{self, Hotplug, UsbError, UsbHost, recovery},
 };
@@ -103,13 +104,15 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         admission: admission.clone(),
         runtime,
         relay_mode: config.network.relay.mode(),
+        grace: config.session.grace.into(),
         devices,
     };
     let (engine, handle, changes) = Engine::new(inputs)?;
     let engine = tokio::spawn(engine.run());
     let context = bus::Context { engine: handle.clone(), authorizer: Authorizer::new(bus.clone()) };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
-    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), host.clone()));
+    let claims = Claims::new(handle.clone(), host.clone(), config.session.grace.into());
+    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims));
     // Clients that see the name see the objects, too.
     handle.sync().await;
     bus.request_name(BUS_NAME).await?;

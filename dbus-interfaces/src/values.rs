@@ -148,6 +148,9 @@ values! {
         Connecting = "connecting",
         /// In use here.
         Attached = "attached",
+        /// The connection to the peer is lost. The device is still there, its requests wait, and it goes on when
+        /// the connection is back.
+        Reconnecting = "reconnecting",
         /// Being given back.
         Detaching = "detaching",
         /// Over; the object is about to go away.

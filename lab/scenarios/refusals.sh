@@ -87,6 +87,17 @@ expect_failure "$no_such_thing" '.' on B p2pusb attach 'Lab disk'
 expect_failure "$failed" 'unknown' bus_call B "$stale" RemoteDevice Attach 'a{sv}' 0
 on A p2pusb share "$usb"
 
+step 'a disk that A has mounted since it shared it'
+wait_for 5 "A's own kernel has the disk" has_driver "$usb" usb-storage
+disk_ready "$usb"
+mkfs.ext4 -q -F "$disk"
+mkdir -p /mnt/refusals
+on A mount "$disk" /mnt/refusals
+wait_for 5 'B is offered the disk' offered B A 'Lab disk'
+expect_failure "$failed|$refused" 'in use there: .*mounted at /mnt/refusals' on B p2pusb attach 'Lab disk'
+expect_equal 'the driver of the disk' usb-storage "$(driver_of "$usb")"
+on A umount /mnt/refusals
+
 step 'taking a share back while it is used'
 attach B A disk
 disk_ready "$attached"

@@ -2,7 +2,8 @@
 //!
 //! One task owns all state and never waits for a slow lane: a lane takes as many URBs as its window holds
 //! ([`ImporterLane`]), further ones wait here. Around it stand small tasks that only move bytes: a reader
-//! and a writer for the kernel's socket, and one for each lane.
+//! and a writer for the kernel's socket, and one for each lane. Those of the lanes last as long as their
+//! connection; without one, URBs wait, and the kernel sees no more than a device that takes its time.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,15 +15,15 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use iroh::endpoint::SendStream;
 use p2pusb_protocol::{
-    Complete, ControlMessage, EndReason, FrameLimits, ImporterLane, LaneMessage, MAX_LANES, MAX_URBS_PER_LANE,
-    SessionId, Submit, UrbFlags, UrbStatus,
+    Complete, ControlMessage, EndReason, FrameLimits, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
+    MAX_URBS_PER_LANE, SessionId, Submit, UrbFlags, UrbStatus,
 };
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _},
     net::UnixStream,
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 use tracing::{debug, warn};
 
@@ -44,7 +45,11 @@ const COMPLETION_QUEUE: usize = 64;
 /// URBs of one endpoint that may wait for room in their lane. Drivers keep a handful in flight; one that
 /// submits thousands gets -ENOMEM, which is what a kernel without memory says, too.
 const MAX_WAITING: usize = 4096;
-/// A lane that the peer closes is followed by the session's end. This is how long that may take.
+/// Frames that wait for one lane's stream: a whole window of URBs, and as many acknowledgements.
+const FRAME_QUEUE: usize = 2 * MAX_URBS_PER_LANE;
+/// How long a completion may stay unacknowledged. A submit that comes before acknowledges it by the way.
+const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(100);
+/// A lane that the peer closes is followed by the end of the session or the connection. This is how long that may take.
 const LANE_END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// -ECONNRESET: the answer to an unlink that cancelled something, Documentation/usb/usbip_protocol.rst.
@@ -57,26 +62,60 @@ enum LaneEvent {
         complete: Complete,
         data: Bytes,
     },
-    /// The stream is over.
-    Closed,
     /// The peer broke the protocol.
     Violation(String),
 }
 
-/// A URB between the kernel's submit and its answer.
+/// The pump's connection comes and goes.
+#[derive(Debug)]
+pub(super) enum Switch {
+    /// It is lost. Answered with what has come on each lane; nothing comes until there is another one.
+    Pause { reply: oneshot::Sender<Vec<LanePosition>> },
+    /// There is another one, and so much of what was submitted on each lane has come to the peer.
+    Resume { link: Connected, lanes: Vec<LanePosition> },
+}
+
+/// A URB between the kernel's submit and its answer, with all that it takes to send it again.
 #[derive(Debug)]
 struct Urb {
     seqnum: u32,
     input: bool,
+    flags: UrbFlags,
     length: u32,
+    setup: Option<[u8; 8]>,
+    /// The data of an OUT transfer.
+    data: Bytes,
     /// The number of the kernel's unlink command, once there is one.
     unlinked: Option<u32>,
 }
 
 struct Lane {
     state: ImporterLane<Urb>,
-    waiting: VecDeque<(Urb, Submit, Bytes)>,
-    frames: mpsc::Sender<(Bytes, Bytes)>,
+    waiting: VecDeque<Urb>,
+    /// To the stream; `None` without a connection.
+    frames: Option<mpsc::Sender<(Bytes, Bytes)>>,
+}
+
+/// The connection that the lanes use now.
+struct Line {
+    link: Connected,
+    events: mpsc::Sender<LaneEvent>,
+    /// The lanes' tasks, which end with this.
+    tasks: JoinSet<()>,
+}
+
+impl Line {
+    fn new(link: Connected) -> (Self, mpsc::Receiver<LaneEvent>) {
+        let (events, receiver) = mpsc::channel(COMPLETION_QUEUE);
+        (Self { link, events, tasks: JoinSet::new() }, receiver)
+    }
+
+    /// Opens a lane's stream.
+    fn open(&mut self, session: SessionId, endpoint: u8) -> mpsc::Sender<(Bytes, Bytes)> {
+        let (frames, queue) = mpsc::channel(FRAME_QUEUE);
+        self.tasks.spawn(run_lane(self.link.clone(), session, endpoint, queue, self.events.clone()));
+        frames
+    }
 }
 
 /// Where the kernel's URB with a certain number is now.
@@ -97,26 +136,31 @@ enum Fault {
 
 pub(super) struct Pump {
     session: SessionId,
-    link: Connected,
     counters: Arc<Counters>,
+    line: Option<Line>,
+    /// What the lanes of the connection say.
+    events: mpsc::Receiver<LaneEvent>,
     lanes: HashMap<u8, Lane>,
     urbs: HashMap<u32, Whereabouts>,
-    tasks: JoinSet<()>,
+    /// When the peer is to be told what has come.
+    acknowledge: Option<Instant>,
 }
 
 impl Pump {
     pub(super) fn new(session: SessionId, link: Connected, counters: Arc<Counters>) -> Self {
-        Self { session, link, counters, lanes: HashMap::new(), urbs: HashMap::new(), tasks: JoinSet::new() }
+        let (line, events) = Line::new(link);
+        let (lanes, urbs) = (HashMap::new(), HashMap::new());
+        Self { session, counters, line: Some(line), events, lanes, urbs, acknowledge: None }
     }
 
-    /// Pumps until the kernel or the peer stops. Dropping the future stops it, too.
-    pub(super) async fn run(mut self, socket: UnixStream) -> EndReason {
+    /// Pumps until the kernel stops or the peer breaks the protocol. Dropping the future stops it, too.
+    pub(super) async fn run(mut self, socket: UnixStream, mut switches: mpsc::Receiver<Switch>) -> EndReason {
         let (from_kernel, mut to_kernel) = socket.into_split();
         let (commands_tx, mut commands) = mpsc::channel(COMMAND_QUEUE);
         let (replies, mut replies_rx) = mpsc::channel::<Reply>(REPLY_QUEUE);
-        let (events_tx, mut events) = mpsc::channel(COMPLETION_QUEUE);
-        self.tasks.spawn(read_commands(from_kernel, commands_tx));
-        self.tasks.spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read_commands(from_kernel, commands_tx));
+        tasks.spawn(async move {
             while let Some(reply) = replies_rx.recv().await {
                 let mut bytes = reply.header.as_slice().chain(reply.data).chain(reply.iso_packets);
                 if let Err(error) = to_kernel.write_all_buf(&mut bytes).await {
@@ -125,23 +169,31 @@ impl Pump {
             }
         });
         let fault = loop {
+            let due = self.acknowledge;
             let result = tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Submit(urb)) => self.submit(urb, &replies, &events_tx).await,
+                    Some(Command::Submit(urb)) => self.submit(urb, &replies).await,
                     Some(Command::Unlink { seqnum, unlink }) => self.unlink(seqnum, unlink, &replies).await,
                     None => Err(Fault::Kernel),
                 },
-                Some(event) = events.recv() => match event {
+                Some(event) = self.events.recv() => match event {
                     LaneEvent::Complete { endpoint, complete, data } => {
                         self.complete(endpoint, complete, data, &replies).await
                     }
                     LaneEvent::Violation(what) => Err(Fault::Protocol(what)),
-                    LaneEvent::Closed => {
-                        // Whoever runs the pump hears of the session's end and drops it before this is over.
-                        sleep(LANE_END_TIMEOUT).await;
-                        Err(Fault::Protocol("it closed a lane of a session that goes on".to_owned()))
-                    }
                 },
+                Some(switch) = switches.recv() => match switch {
+                    Switch::Pause { reply } => {
+                        // Whoever asked may be gone; then nobody needs to know.
+                        let _ = reply.send(self.pause());
+                        Ok(())
+                    }
+                    Switch::Resume { link, lanes } => self.resume(link, &lanes).await,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.acknowledge();
+                    Ok(())
+                }
             };
             if let Err(fault) = result {
                 break fault;
@@ -156,12 +208,61 @@ impl Pump {
         }
     }
 
-    async fn submit(
-        &mut self,
-        command: usbip::Submit,
-        replies: &mpsc::Sender<Reply>,
-        events: &mpsc::Sender<LaneEvent>,
-    ) -> Result<(), Fault> {
+    /// Leaves the connection. What its lanes still had to say is said again on the next one.
+    fn pause(&mut self) -> Vec<LanePosition> {
+        self.line = None;
+        // Nothing comes from here any longer: the senders were the line's.
+        self.events.close();
+        while self.events.try_recv().is_ok() {}
+        self.acknowledge = None;
+        let stand = |(&endpoint, lane): (&u8, &mut Lane)| {
+            lane.frames = None;
+            LanePosition { endpoint, position: lane.state.received() }
+        };
+        self.lanes.iter_mut().map(stand).collect()
+    }
+
+    /// Goes on over another connection: sends what did not come to the peer, then what has waited.
+    async fn resume(&mut self, link: Connected, positions: &[LanePosition]) -> Result<(), Fault> {
+        let (mut line, events) = Line::new(link);
+        self.events = events;
+        let mut unlinks = Vec::new();
+        for (&endpoint, lane) in &mut self.lanes {
+            let said = positions.iter().find(|position| position.endpoint == endpoint);
+            let said = said.ok_or_else(|| Fault::Protocol(format!("it has lost the lane of {endpoint:#04x}")))?;
+            let frames = line.open(self.session, endpoint);
+            let received = lane.state.acknowledge();
+            let again = lane.state.resume(said.position).map_err(|error| Fault::Protocol(error.to_string()))?;
+            for (seq, urb) in again {
+                // The queue holds a window, and all these are in the window.
+                let _ = frames.try_send(urb.frame(seq, received));
+            }
+            let unlinked = lane.state.pending().filter(|(_, urb)| urb.unlinked.is_some());
+            unlinks.extend(unlinked.map(|(seq, _)| (endpoint, seq)));
+            lane.frames = Some(frames);
+            lane.send(endpoint, &mut self.urbs);
+        }
+        for (endpoint, seq) in unlinks {
+            line.link.send(ControlMessage::Unlink { session: self.session, endpoint, seq }).await;
+        }
+        self.line = Some(line);
+        Ok(())
+    }
+
+    /// Tells the peer what has come on the lanes on which nothing was submitted since.
+    fn acknowledge(&mut self) {
+        self.acknowledge = None;
+        for lane in self.lanes.values_mut().filter(|lane| lane.state.owes_acknowledgement()) {
+            // A place for each URB of the window stays free. Where there is no other, the submits that take up
+            // the queue say it.
+            if let Some(frames) = lane.frames.as_ref().filter(|frames| frames.capacity() > MAX_URBS_PER_LANE) {
+                let received = lane.state.acknowledge();
+                let _ = frames.try_send((LaneMessage::Acknowledge { received }.encode(0), Bytes::new()));
+            }
+        }
+    }
+
+    async fn submit(&mut self, command: usbip::Submit, replies: &mpsc::Sender<Reply>) -> Result<(), Fault> {
         if !command.iso_packets.is_empty() {
             return reply(replies, usbip::ret_submit_iso_failed(&command, UrbStatus::Invalid.errno())).await;
         }
@@ -173,18 +274,15 @@ impl Pump {
         let flags =
             flag(command.short_not_ok, UrbFlags::SHORT_NOT_OK) | flag(command.zero_packet, UrbFlags::ZERO_PACKET);
         let setup = (endpoint == 0).then_some(setup);
-        let urb = Urb { seqnum, input, length, unlinked: None };
-        // The sequence number is the lane's to give.
-        let submit = Submit { seq: 0, flags, length, setup };
+        let urb = Urb { seqnum, input, flags, length, setup, data, unlinked: None };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
-            let (frames, queue) = mpsc::channel(MAX_URBS_PER_LANE);
-            self.tasks.spawn(run_lane(self.link.clone(), self.session, endpoint, queue, events.clone()));
+            let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint));
             Lane { state: ImporterLane::new(), waiting: VecDeque::new(), frames }
         });
         if lane.waiting.len() >= MAX_WAITING {
             return reply(replies, usbip::ret_submit(seqnum, UrbStatus::NoMemory.errno(), 0, Bytes::new())).await;
         }
-        lane.waiting.push_back((urb, submit, data));
+        lane.waiting.push_back(urb);
         self.urbs.insert(seqnum, Whereabouts::Waiting(endpoint));
         lane.send(endpoint, &mut self.urbs);
         Ok(())
@@ -197,7 +295,7 @@ impl Pump {
             Some(Whereabouts::Waiting(endpoint)) => {
                 self.urbs.remove(&unlink);
                 if let Some(lane) = self.lanes.get_mut(&endpoint) {
-                    lane.waiting.retain(|(urb, ..)| urb.seqnum != unlink);
+                    lane.waiting.retain(|urb| urb.seqnum != unlink);
                 }
                 reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await
             }
@@ -205,7 +303,10 @@ impl Pump {
                 if let Some(urb) = self.lanes.get_mut(&endpoint).and_then(|lane| lane.state.get_mut(seq)) {
                     urb.unlinked = Some(seqnum);
                 }
-                self.link.send(ControlMessage::Unlink { session: self.session, endpoint, seq }).await;
+                // Without a connection it is said on the next one.
+                if let Some(line) = &self.line {
+                    line.link.send(ControlMessage::Unlink { session: self.session, endpoint, seq }).await;
+                }
                 Ok(())
             }
         }
@@ -228,6 +329,9 @@ impl Pump {
         };
         self.urbs.remove(&urb.seqnum);
         lane.send(endpoint, &mut self.urbs);
+        if self.acknowledge.is_none() && lane.state.owes_acknowledgement() {
+            self.acknowledge = Some(Instant::now() + ACKNOWLEDGE_DELAY);
+        }
         // Clamped to what was submitted, whatever the peer says: the kernel trusts these numbers.
         let actual_length = if urb.input {
             data.truncate(urb.length.min(actual_length) as usize);
@@ -252,20 +356,30 @@ async fn reply(replies: &mpsc::Sender<Reply>, reply: Reply) -> Result<(), Fault>
     replies.send(reply).await.map_err(|_| Fault::Kernel)
 }
 
+impl Urb {
+    /// Its submit, as a frame.
+    fn frame(&self, seq: u64, received: u64) -> (Bytes, Bytes) {
+        let submit = Submit { seq, received, flags: self.flags, length: self.length, setup: self.setup };
+        (LaneMessage::Submit(submit).encode(self.data.len() as u32), self.data.clone())
+    }
+}
+
 impl Lane {
     /// Sends what the window has room for.
     fn send(&mut self, endpoint: u8, urbs: &mut HashMap<u32, Whereabouts>) {
-        while let Some((urb, mut submit, data)) = self.waiting.pop_front() {
-            let seqnum = urb.seqnum;
-            match self.state.submit(urb, submit.length) {
-                Err(urb) => return self.waiting.push_front((urb, submit, data)),
+        let Some(frames) = &self.frames else { return };
+        while let Some(urb) = self.waiting.pop_front() {
+            let (seqnum, length) = (urb.seqnum, urb.length);
+            match self.state.submit(urb, length) {
+                Err(urb) => return self.waiting.push_front(urb),
                 Ok(seq) => {
-                    submit.seq = seq;
                     urbs.insert(seqnum, Whereabouts::Sent(endpoint, seq));
-                    let head = LaneMessage::Submit(submit).encode(data.len() as u32);
-                    // The queue is as long as the window, and every frame in it belongs to a URB in the
-                    // window. So there is room, unless the lane's task has ended; the pump hears of that.
-                    let _ = self.frames.try_send((head, data));
+                    let received = self.state.acknowledge();
+                    // The queue has a place for each URB in the window. There is room, then, unless the lane's
+                    // task has ended; whoever runs the pump hears of that, and it is sent again.
+                    if let Some(urb) = self.state.get(seq) {
+                        let _ = frames.try_send(urb.frame(seq, received));
+                    }
                 }
             }
         }
@@ -286,7 +400,7 @@ async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sende
     }
 }
 
-/// Moves one lane's frames, both ways.
+/// Moves one lane's frames, both ways, until the connection is gone.
 async fn run_lane(
     link: Connected,
     session: SessionId,
@@ -294,7 +408,7 @@ async fn run_lane(
     mut queue: mpsc::Receiver<(Bytes, Bytes)>,
     events: mpsc::Sender<LaneEvent>,
 ) {
-    let end = match link.open_lane().await {
+    let violation = match link.open_lane().await {
         Ok((mut to, mut from)) => {
             if endpoint == 0 {
                 // A closed stream has no priority; its lane ends at once anyway.
@@ -308,18 +422,26 @@ async fn run_lane(
             tokio::select! {
                 Err(error) = write => {
                     debug!("a lane's stream failed: {error}");
-                    LaneEvent::Closed
+                    None
                 }
-                event = read_completions(&mut from, endpoint, &events) => event,
+                violation = read_completions(&mut from, endpoint, &events) => violation,
             }
         }
         Err(error) => {
             debug!("no lane for endpoint {endpoint:#04x}: {error}");
-            LaneEvent::Closed
+            None
+        }
+    };
+    let violation = match violation {
+        Some(violation) => violation,
+        None => {
+            // Whoever runs the pump hears of the end, of the session or of the connection, and drops this.
+            sleep(LANE_END_TIMEOUT).await;
+            "it closed a lane of a session that goes on".to_owned()
         }
     };
     // The pump may be gone; then nobody needs to know.
-    let _ = events.send(end).await;
+    let _ = events.send(LaneEvent::Violation(violation)).await;
 }
 
 async fn write_frames(
@@ -332,26 +454,28 @@ async fn write_frames(
     Ok(())
 }
 
+/// Reads until the stream ends; says what the peer did that the protocol does not allow.
 async fn read_completions(
     from: &mut iroh::endpoint::RecvStream,
     endpoint: u8,
     events: &mpsc::Sender<LaneEvent>,
-) -> LaneEvent {
+) -> Option<String> {
     loop {
         let frame = match read_frame(from, FrameLimits::LANE).await {
             Ok(Some(frame)) => frame,
-            Ok(None) | Err(FrameError::Stream(_)) => return LaneEvent::Closed,
-            Err(error) => return LaneEvent::Violation(error.to_string()),
+            Ok(None) | Err(FrameError::Stream(_)) => return None,
+            Err(error) => return Some(error.to_string()),
         };
         match LaneMessage::decode(frame.kind, &frame.header) {
             Ok(Some(LaneMessage::Complete(complete))) => {
-                if events.send(LaneEvent::Complete { endpoint, complete, data: frame.payload }).await.is_err() {
-                    return LaneEvent::Closed;
+                let event = LaneEvent::Complete { endpoint, complete, data: frame.payload };
+                if events.send(event).await.is_err() {
+                    return None;
                 }
             }
-            Ok(Some(_)) => return LaneEvent::Violation("a lane's message out of order".to_owned()),
+            Ok(Some(_)) => return Some("a lane's message out of order".to_owned()),
             Ok(None) => {}
-            Err(error) => return LaneEvent::Violation(error.to_string()),
+            Err(error) => return Some(error.to_string()),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The life of one attachment: ask the peer, take a port, pump URBs, give the port back.
+//!
+//! A connection that is lost is no end: the port stays, its URBs wait, and the session goes on over the next
+//! connection, unless the grace time is over before.
 
 use std::{os::unix::net::UnixStream as StdUnixStream, sync::Arc, time::Duration};
 
-use p2pusb_protocol::{ControlMessage, EndReason, SessionId, Speed};
+use p2pusb_protocol::{ControlMessage, EndReason, LanePosition, SessionId, Speed};
 use tokio::{
     net::UnixStream,
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Counters,
-    pump::Pump,
+    pump::{Pump, Switch},
     vhci::{Port, Vhci},
 };
 use crate::{
@@ -43,8 +46,12 @@ pub(crate) struct Request {
     pub(crate) id: u32,
     /// The session's number, unique on the link.
     pub(crate) session: SessionId,
-    /// The link to the exporter.
+    /// The connection to the exporter …
     pub(crate) link: Connected,
+    /// … and those that follow it.
+    pub(crate) links: watch::Receiver<Option<Connected>>,
+    /// How long the device stays without a connection.
+    pub(crate) grace: Duration,
     /// The exporter's label, for people.
     pub(crate) peer_label: String,
     /// The device's id, as the exporter offers it.
@@ -72,6 +79,12 @@ pub(crate) struct Place {
     pub(crate) bus_path: String,
 }
 
+/// The connection that the session uses now, and what is heard of the session there.
+struct Line {
+    link: Connected,
+    notices: mpsc::Receiver<Notice>,
+}
+
 /// Runs an attachment from the first word to the last; says why it ended, or why it never began.
 pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndReason> {
     let vhci = Vhci::open()?;
@@ -79,9 +92,10 @@ pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndRea
     if !vhci.has_free_port(request.speed)? {
         return Err(Error::NoFreePort(request.speed));
     }
-    let mut notices = request.link.attach(request.session, request.device.clone()).await;
-    let result = match claim(&request, &mut notices).await {
-        Ok(()) => attached(&vhci, &request, &mut notices, &engine).await,
+    let notices = request.link.attach(request.session, request.device.clone()).await;
+    let mut line = Line { link: request.link.clone(), notices };
+    let result = match claim(&request, &mut line.notices).await {
+        Ok(()) => attached(&vhci, &request, &mut line, &engine).await,
         Err(error) => Err(error),
     };
     // A peer that has refused, or has ended the session, holds nothing of ours.
@@ -90,20 +104,21 @@ pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndRea
         Ok(Ended { by_peer: false, .. })
             | Err(Error::TimedOut(_) | Error::Cancelled(_) | Error::NoFreePort(_) | Error::Failed { .. })
     );
+    let Line { link, mut notices } = line;
     if by_us {
-        request.link.send(ControlMessage::Detach { session: request.session }).await;
+        link.send(ControlMessage::Detach { session: request.session }).await;
         // Whoever asked for the detach may want to attach again at once: the peer's drivers first.
         let given_back = async {
             tokio::select! {
                 () = ended_there(&mut notices) => {}
-                () = request.link.closed() => {}
+                () = link.closed() => {}
             }
         };
         if timeout(GIVE_BACK_TIMEOUT, given_back).await.is_err() {
             warn!(P2PUSB_ATTACHMENT = request.id, "{} has not said that its device is back", request.peer_label);
         }
     }
-    request.link.forget(request.session);
+    link.forget(request.session);
     result.map(|ended| ended.reason)
 }
 
@@ -134,6 +149,10 @@ async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Resul
                 peer: request.peer_label.clone(),
                 detail: format!("it ended the session: {reason}"),
             }),
+            Ok(Some(Notice::Resumed(_))) => Err(Error::PeerRefused {
+                peer: request.peer_label.clone(),
+                detail: "it went on with a session that had not begun".to_owned(),
+            }),
             Ok(None) => Err(Error::PeerUnreachable {
                 peer: request.peer_label.clone(),
                 detail: "the connection was lost".to_owned(),
@@ -144,12 +163,7 @@ async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Resul
     }
 }
 
-async fn attached(
-    vhci: &Vhci,
-    request: &Request,
-    notices: &mut mpsc::Receiver<Notice>,
-    engine: &EngineHandle,
-) -> Result<Ended> {
+async fn attached(vhci: &Vhci, request: &Request, line: &mut Line, engine: &EngineHandle) -> Result<Ended> {
     let socket_failed = |error| Error::failed("can't make a socket for the kernel", error);
     let (ours, kernels) = StdUnixStream::pair().map_err(socket_failed)?;
     ours.set_nonblocking(true).map_err(socket_failed)?;
@@ -160,31 +174,28 @@ async fn attached(
     let place = Place { controller: port.controller, port: port.number, bus_path: port.bus_path.clone() };
     engine.attachment_placed(request.id, place).await;
 
-    let pump = Pump::new(request.session, request.link.clone(), request.counters.clone());
     let enumeration = async {
         match timeout(ENUMERATION_TIMEOUT, request.bound.notified()).await {
             Ok(()) => std::future::pending().await,
             Err(_) => Error::TimedOut(format!("the enumeration of {} by the kernel", request.product)),
         }
     };
-    let pump = pump.run(ours);
+    let (switch, switches) = mpsc::channel(1);
+    let pump = Pump::new(request.session, line.link.clone(), request.counters.clone()).run(ours, switches);
     tokio::pin!(pump);
     let ended = tokio::select! {
-        reason = &mut pump => Ok(Ended { reason, by_peer: false }),
-        notice = notices.recv() => Ok(match notice {
-            Some(Notice::Ended(reason)) => Ended { reason, by_peer: true },
-            None => Ended { reason: request.link.end_reason(), by_peer: true },
-            Some(_) => Ended { reason: EndReason::ProtocolError, by_peer: false },
-        }),
+        biased;
         reason = request.stop.stopped() => {
-            // The device still answers: its drivers may finish what they are about.
+            // Where the device still answers, its drivers may finish what they are about.
             tokio::select! {
-                () = let_go(vhci, &port) => {}
+                () = line.link.closed() => {}
                 _ = &mut pump => {}
-                () = request.link.closed() => {}
+                () = let_go(vhci, &port) => {}
             }
             Ok(Ended { reason, by_peer: false })
         }
+        reason = &mut pump => Ok(Ended { reason, by_peer: false }),
+        ended = follow(request, line, &switch, engine) => Ok(ended),
         error = enumeration => Err(error),
     };
     if let Err(error) = vhci.detach(&port) {
@@ -192,6 +203,71 @@ async fn attached(
     }
     port_released(vhci, &port, request.id).await;
     ended
+}
+
+/// Follows the session from connection to connection until the peer or the grace time ends it.
+async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>, engine: &EngineHandle) -> Ended {
+    loop {
+        match line.notices.recv().await {
+            Some(Notice::Ended(reason)) => return Ended { reason, by_peer: true },
+            Some(_) => return Ended { reason: EndReason::ProtocolError, by_peer: false },
+            // The link has broken.
+            None => {}
+        }
+        if let Some(reason) = line.link.final_reason() {
+            return Ended { reason, by_peer: true };
+        }
+        let Some(positions) = pause(pump).await else { return std::future::pending().await };
+        warn!(
+            P2PUSB_ATTACHMENT = request.id,
+            "the connection to {} is lost; the device stays for {:?}", request.peer_label, request.grace
+        );
+        engine.attachment_paused(request.id, true).await;
+        let lanes = match timeout(request.grace, reconnect(request, line, positions)).await {
+            Ok(Ok(lanes)) => lanes,
+            Ok(Err(reason)) => return Ended { reason, by_peer: true },
+            Err(_) => return Ended { reason: EndReason::PeerLost, by_peer: true },
+        };
+        info!(P2PUSB_ATTACHMENT = request.id, "the session with {} goes on", request.peer_label);
+        // The pump ends only after this.
+        let _ = pump.send(Switch::Resume { link: line.link.clone(), lanes }).await;
+        engine.attachment_paused(request.id, false).await;
+    }
+}
+
+/// Has the pump leave its connection; says what has come on each lane. `None` when the pump has ended.
+async fn pause(pump: &mpsc::Sender<Switch>) -> Option<Vec<LanePosition>> {
+    let (reply, positions) = oneshot::channel();
+    pump.send(Switch::Pause { reply }).await.ok()?;
+    positions.await.ok()
+}
+
+/// Waits for a connection and goes on with the session there; says what of each lane has come to the peer. An error
+/// says why the session is over.
+async fn reconnect(
+    request: &Request,
+    line: &mut Line,
+    positions: Vec<LanePosition>,
+) -> Result<Vec<LanePosition>, EndReason> {
+    let mut links = request.links.clone();
+    loop {
+        let usable = |link: &Option<Connected>| link.as_ref().is_some_and(|link| !link.is_closed());
+        let Some(link) = links.wait_for(usable).await.map_err(|_| EndReason::PeerForgotten)?.clone() else { continue };
+        let notices = link.resume(request.session, positions.clone()).await;
+        *line = Line { link, notices };
+        match line.notices.recv().await {
+            Some(Notice::Resumed(lanes)) => return Ok(lanes),
+            Some(Notice::Ended(reason)) => return Err(reason),
+            Some(_) => return Err(EndReason::ProtocolError),
+            None => {
+                if let Some(reason) = line.link.final_reason() {
+                    return Err(reason);
+                }
+                // This one is as good as gone, but its successor has not come yet.
+                let _ = links.changed().await;
+            }
+        }
+    }
 }
 
 /// Has the drivers let go of the device, as before it is pulled out properly: a disk writes its cache.

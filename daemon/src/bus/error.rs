@@ -10,7 +10,7 @@ impl From<Error> for MethodError {
             Error::DeviceGone(_) => ErrorName::DeviceGone,
             Error::DeviceExcluded { .. } => ErrorName::DeviceExcluded,
             Error::DeviceSensitive { .. } => ErrorName::DeviceSensitive,
-            Error::DeviceBusy(_) => ErrorName::DeviceBusy,
+            Error::DeviceBusy { .. } => ErrorName::DeviceBusy,
             Error::AlreadyShared(_) => ErrorName::AlreadyShared,
             Error::NotShared(_) => ErrorName::NotShared,
             Error::AlreadyAttached(_) => ErrorName::AlreadyAttached,

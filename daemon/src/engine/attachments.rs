@@ -28,7 +28,7 @@ const MAX_ATTACHMENTS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) peer: PeerId,
-    remote_id: String,
+    pub(super) remote_id: String,
     peer_label: String,
     facts: DeviceFacts,
     state: &'static str,
@@ -72,6 +72,7 @@ impl Engine {
         self.refuse_while_stopping()?;
         let peer = self.peers.get(&id).ok_or_else(|| Error::PeerUnknown(id.short()))?;
         let link = peer.connected.clone().ok_or_else(|| peer.unreachable())?;
+        let links = peer.links();
         let device =
             peer.offers.get(&remote_id).ok_or_else(|| Error::NotShared(format!("{remote_id} of {}", peer.label())))?;
         let facts = DeviceFacts::from(device);
@@ -102,9 +103,11 @@ impl Engine {
         };
         let request = attach::Request {
             id: number,
-            // Unique as long as this process lives, and sessions do not outlive it.
+            // Unique as long as this process lives, which peers tell apart by its instance.
             session: SessionId(number.into()),
             link,
+            links,
+            grace: self.grace,
             peer_label,
             device: remote_id,
             product: facts.name(),
@@ -146,6 +149,18 @@ impl Engine {
         if let Some(reply) = reply {
             let _ = reply.send(Ok(number));
         }
+    }
+
+    /// Its connection is lost, or there again.
+    pub(super) async fn attachment_paused(&mut self, number: u32, paused: bool) {
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        attachment.state = match (attachment.state, paused) {
+            ("attached", true) => "reconnecting",
+            ("reconnecting", false) => "attached",
+            // One that the kernel still looks at, or that is on its way out, stays what it is.
+            _ => return,
+        };
+        self.publish_attachment(number).await;
     }
 
     pub(super) async fn detach(&mut self, number: u32, reply: Reply<()>) {
@@ -197,6 +212,7 @@ impl Engine {
             self.publish_manager().await;
         }
         self.hide(ObjectId::Attachment(number)).await;
+        self.withdraw_stale(attachment.peer).await;
         self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
         if let Some(reply) = attachment.attaching {
             let error = match result {
@@ -248,7 +264,8 @@ impl Engine {
     }
 
     pub(super) async fn publish_remote_device(&self, id: PeerId, remote_id: &str) {
-        let Some(device) = self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)) else { return };
+        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(device) = peer.offers.get(remote_id) else { return };
         let attachment = self
             .attachments
             .iter()
@@ -258,7 +275,7 @@ impl Engine {
             peer: id,
             remote_id: remote_id.to_owned(),
             facts: device.into(),
-            available: device.available && attachment.is_none(),
+            available: device.available && attachment.is_none() && peer.connected.is_some(),
             attachment,
         };
         self.show(Object::RemoteDevice(view)).await;

@@ -106,6 +106,11 @@ pub(super) enum Command {
         id: u32,
         place: Place,
     },
+    /// Its connection is lost, or there again.
+    AttachmentPaused {
+        id: u32,
+        paused: bool,
+    },
     AttachmentEnded {
         id: u32,
         result: Result<EndReason>,

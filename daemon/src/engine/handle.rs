@@ -191,6 +191,10 @@ impl EngineHandle {
         self.tell(Command::AttachmentPlaced { id, place }).await;
     }
 
+    pub(crate) async fn attachment_paused(&self, id: u32, paused: bool) {
+        self.tell(Command::AttachmentPaused { id, paused }).await;
+    }
+
     pub(super) async fn attachment_ended(&self, id: u32, result: Result<EndReason>) {
         self.tell(Command::AttachmentEnded { id, result }).await;
     }

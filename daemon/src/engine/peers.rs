@@ -1,8 +1,9 @@
 //! Peers: pairing, tickets, and the link to each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, TicketRefusal, clip};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
@@ -42,11 +43,19 @@ pub(super) struct Peer {
     path: &'static str,
     /// What it offers, by the id of its share.
     pub(super) offers: BTreeMap<String, OfferedDevice>,
+    /// Those of them that it offered over an earlier connection and has not named over this one. They are kept as long
+    /// as they are attached.
+    stale: BTreeSet<String>,
 }
 
 impl Peer {
     pub(super) fn label(&self) -> &str {
         &self.record.label
+    }
+
+    /// The connection as it comes and goes.
+    pub(super) fn links(&self) -> watch::Receiver<Option<Connected>> {
+        self.link.connected()
     }
 
     pub(super) fn close_link(&self, code: CloseCode, reason: &str) {
@@ -84,6 +93,7 @@ impl Engine {
             last_seen: 0,
             path: "none",
             offers: BTreeMap::new(),
+            stale: BTreeSet::new(),
         };
         self.peers.insert(id, peer);
         self.admission.set(self.peers.keys().copied());
@@ -283,14 +293,17 @@ impl Engine {
             }
             LinkEvent::Offered(device) => {
                 let remote_id = device.id.clone();
+                peer.stale.remove(&remote_id);
                 peer.offers.insert(remote_id.clone(), device);
                 self.publish_remote_device(id, &remote_id).await;
             }
             LinkEvent::Withdrawn(remote_id) => {
+                peer.stale.remove(&remote_id);
                 if peer.offers.remove(&remote_id).is_some() {
                     self.hide(ObjectId::RemoteDevice(id, remote_id)).await;
                 }
             }
+            LinkEvent::Listed => self.withdraw_stale(id).await,
             LinkEvent::Offline(failure) => {
                 if peer.connected.take().is_some() {
                     peer.last_seen = now_usec();
@@ -302,9 +315,23 @@ impl Engine {
                 peer.last_error = failure.clone().into_error(&peer.record.label).to_string();
                 peer.last_failure = Some(failure);
                 peer.path = "none";
-                self.withdraw_all(id).await;
+                peer.stale = peer.offers.keys().cloned().collect();
+                self.withdraw_stale(id).await;
                 self.publish_peer(id).await;
             }
+        }
+    }
+
+    /// Withdraws what the peer does not offer any longer, or can't, except what is attached.
+    pub(super) async fn withdraw_stale(&mut self, id: PeerId) {
+        let attached: BTreeSet<&String> =
+            self.attachments.values().filter(|other| other.peer == id).map(|other| &other.remote_id).collect();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let gone: Vec<String> = peer.stale.iter().filter(|remote_id| !attached.contains(remote_id)).cloned().collect();
+        peer.stale.retain(|remote_id| attached.contains(remote_id));
+        peer.offers.retain(|remote_id, _| !gone.contains(remote_id));
+        for remote_id in gone {
+            self.hide(ObjectId::RemoteDevice(id, remote_id)).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Shares and claims: which device is offered to whom, and who has it.
 
-use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal};
+use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal, clip};
 use tracing::info;
 
 use super::{
@@ -106,6 +106,7 @@ impl Engine {
             stable_id,
             product: DeviceFacts::from(info).name(),
             peers: peers.iter().map(PeerId::to_string).collect(),
+            force,
             owner_uid: uid,
         };
         self.keep({
@@ -210,11 +211,16 @@ impl Engine {
             _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
         };
         if share.is_claimed() {
-            return no(Refusal::Busy, "the device is claimed by another peer");
+            return no(Refusal::Busy, "it is in use by another peer, and free again when that peer detaches it");
         }
         let Some(info) = self.plugged(&share.record.stable_id).cloned() else {
             return no(Refusal::Gone, "the device is not plugged in");
         };
+        // Asked again: it may have been mounted since it was shared.
+        let uses = if share.record.force { Vec::new() } else { usb::in_use(&info) };
+        if !uses.is_empty() {
+            return no(Refusal::Busy, &clip(&format!("it is in use there: {}", uses.join(", and "))));
+        }
         if let Some(share) = self.shares.get_mut(id) {
             share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop });
         }

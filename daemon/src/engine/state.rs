@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use iroh::Endpoint;
@@ -48,6 +48,8 @@ pub(crate) struct Inputs {
     pub(crate) runtime: PathBuf,
     /// none, custom, public
     pub(crate) relay_mode: &'static str,
+    /// How long an attachment stays without a connection.
+    pub(crate) grace: Duration,
     /// What is plugged in at the start.
     pub(crate) devices: Vec<DeviceInfo>,
 }
@@ -68,6 +70,7 @@ pub struct Engine {
     pub(super) tickets: Vec<TicketRecord>,
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
+    pub(super) grace: Duration,
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
     is_stopping: bool,
@@ -89,7 +92,7 @@ impl Engine {
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
-        let Inputs { store, endpoint, admission, runtime, relay_mode, devices } = inputs;
+        let Inputs { store, endpoint, admission, runtime, relay_mode, grace, devices } = inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record))).collect();
         let mut engine = Self {
             tickets: store.tickets()?,
@@ -105,6 +108,7 @@ impl Engine {
             last_attachment: 0,
             recently_ended: VecDeque::new(),
             offers,
+            grace,
             relay_mode,
             stopping: None,
             is_stopping: false,
@@ -179,6 +183,7 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
+            Command::AttachmentPaused { id, paused } => self.attachment_paused(id, paused).await,
             Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
             Command::Ping { reply } => {
                 let _ = reply.send(());

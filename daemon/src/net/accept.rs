@@ -1,6 +1,6 @@
 //! The door: takes connections of paired peers, and of whoever brings a ticket.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use iroh::{Endpoint, endpoint::Incoming};
 use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time::timeout};
 use tracing::{debug, info};
 
 use super::{Admission, close, pairing, serve::serve};
-use crate::{engine::EngineHandle, peer::PeerId, usb::UsbHost};
+use crate::{engine::EngineHandle, peer::PeerId, share::Claims};
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 256;
 
 /// Serves connections until the endpoint is closed, then waits for the last of them.
-pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, host: Arc<UsbHost>) {
+pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, claims: Claims) {
     let mut connections = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         while connections.try_join_next().is_some() {}
@@ -24,18 +24,13 @@ pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine
             incoming.refuse();
             continue;
         }
-        connections.spawn(handle(endpoint.clone(), incoming, admission.clone(), engine.clone(), host.clone()));
+        connections.spawn(handle(endpoint.clone(), incoming, admission.clone(), engine.clone(), claims.clone()));
     }
     while connections.join_next().await.is_some() {}
+    claims.finished().await;
 }
 
-async fn handle(
-    endpoint: Endpoint,
-    incoming: Incoming,
-    admission: Admission,
-    engine: EngineHandle,
-    host: Arc<UsbHost>,
-) {
+async fn handle(endpoint: Endpoint, incoming: Incoming, admission: Admission, engine: EngineHandle, claims: Claims) {
     let connection = match incoming.accept() {
         Ok(accepting) => timeout(HANDSHAKE_TIMEOUT, accepting).await,
         Err(error) => return debug!("a connection failed: {error}"),
@@ -48,7 +43,7 @@ async fn handle(
     let peer = PeerId::from(connection.remote_id());
     match connection.alpn() {
         PAIRING_ALPN => pairing::answer(endpoint, peer, connection, engine).await,
-        ALPN if admission.admits(peer) => serve(endpoint, peer, connection, admission, engine, host).await,
+        ALPN if admission.admits(peer) => serve(endpoint, peer, connection, admission, engine, claims).await,
         ALPN => {
             info!(P2PUSB_PEER = peer.short(), "refused a machine that is not paired");
             close(

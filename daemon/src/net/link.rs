@@ -15,17 +15,17 @@ use iroh::{
     endpoint::{Connection, ConnectionError, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
-    ALPN, Attach, AttachRefused, CloseCode, ControlMessage, EndReason, FrameLimits, Hello, MAJOR, MAX_OFFERED_DEVICES,
-    MINOR, OfferedDevice, PeerAddress, SessionId,
+    ALPN, Attach, AttachRefused, CloseCode, ControlMessage, EndReason, FrameLimits, Hello, LanePosition, MAJOR,
+    MAX_OFFERED_DEVICES, MINOR, OfferedDevice, PeerAddress, Resume, SessionId,
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{debug, info};
 
 use super::{
-    close, endpoint_addr,
+    close, endpoint_addr, final_reason,
     frames::{FrameError, read_frame, write_frame},
     own_addresses,
 };
@@ -33,8 +33,15 @@ use crate::{engine::EngineHandle, error::Error, net::serve::own_hello, peer::Pee
 
 /// The first pause between two attempts to reach a peer …
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
-/// … which doubles up to this one.
+/// … which doubles up to this one …
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// … but not above this one while sessions may wait for the link …
+const BACKOFF_EAGER: Duration = Duration::from_secs(1);
+/// … which is for so long after it was lost.
+const EAGER_TIME: Duration = Duration::from_secs(120);
+/// How long one attempt may take. A handshake that began in the dark repeats itself ever more rarely: a new one is
+/// through sooner once there is light.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a peer may take to say hello once the connection stands.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Control messages that may wait to be written.
@@ -51,6 +58,8 @@ pub(crate) enum LinkEvent {
     Offered(OfferedDevice),
     /// It does not any more.
     Withdrawn(String),
+    /// All that it offers has been named once.
+    Listed,
     /// Packets travel on another kind of path.
     Path(PathKind),
     /// There is no connection.
@@ -98,6 +107,8 @@ pub(crate) enum Notice {
     Attached,
     /// It is not.
     Refused(AttachRefused),
+    /// The session goes on; so much of what was submitted has come.
+    Resumed(Vec<LanePosition>),
     /// It was, until now.
     Ended(EndReason),
 }
@@ -116,15 +127,33 @@ impl Connected {
     /// Asks for a device. The answer, and later the end, come on the returned channel; when the link breaks,
     /// the channel closes.
     pub(crate) async fn attach(&self, session: SessionId, device: String) -> mpsc::Receiver<Notice> {
+        self.begin(session, ControlMessage::Attach(Attach { session, device })).await
+    }
+
+    /// Goes on with a session whose connection was lost. The answer comes as for [`attach`](Self::attach).
+    pub(crate) async fn resume(&self, session: SessionId, lanes: Vec<LanePosition>) -> mpsc::Receiver<Notice> {
+        self.begin(session, ControlMessage::Resume(Resume { session, lanes })).await
+    }
+
+    async fn begin(&self, session: SessionId, message: ControlMessage) -> mpsc::Receiver<Notice> {
         let (tx, notices) = mpsc::channel(NOTICE_QUEUE);
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session, tx);
-        self.send(ControlMessage::Attach(Attach { session, device })).await;
+        self.send(message).await;
+        // When the link has broken meanwhile, nobody will.
+        if self.is_closed() {
+            self.forget(session);
+        }
         notices
     }
 
     /// Nothing more is to be heard of this session.
     pub(crate) fn forget(&self, session: SessionId) {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.connection.close_reason().is_some()
     }
 
     /// Waits until the connection is gone.
@@ -150,13 +179,9 @@ impl Connected {
         Some((if path.is_relay() { PathKind::Relay } else { PathKind::Direct }, path.rtt()))
     }
 
-    /// Why a session on this link has ended that nobody ended.
-    pub(crate) fn end_reason(&self) -> EndReason {
-        match self.connection.close_reason().as_ref().map(connection_failure) {
-            Some(LinkFailure::Stopped) => EndReason::PeerStopped,
-            Some(LinkFailure::Refused(_)) => EndReason::PeerForgotten,
-            _ => EndReason::PeerLost,
-        }
+    /// Once the connection is gone: why its sessions are over, `None` where they may go on over the next one.
+    pub(crate) fn final_reason(&self) -> Option<EndReason> {
+        final_reason(&self.connection)
     }
 
     /// Closes the link, for good or until the link's task dials again.
@@ -178,6 +203,7 @@ pub(crate) enum PathKind {
 #[derive(Debug)]
 pub(crate) struct Link {
     addresses: watch::Sender<Vec<PeerAddress>>,
+    connected: watch::Receiver<Option<Connected>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -185,7 +211,13 @@ impl Link {
     /// Starts to dial.
     pub(crate) fn start(endpoint: Endpoint, peer: PeerId, addresses: Vec<PeerAddress>, engine: EngineHandle) -> Self {
         let (tx, rx) = watch::channel(addresses);
-        Self { addresses: tx, task: tokio::spawn(run(endpoint, peer, rx, engine)) }
+        let (connected_tx, connected) = watch::channel(None);
+        Self { addresses: tx, connected, task: tokio::spawn(run(endpoint, peer, rx, connected_tx, engine)) }
+    }
+
+    /// The connection as it comes and goes.
+    pub(crate) fn connected(&self) -> watch::Receiver<Option<Connected>> {
+        self.connected.clone()
     }
 
     /// Dials now rather than later: the peer has just been heard, perhaps from elsewhere.
@@ -200,28 +232,39 @@ impl Drop for Link {
     }
 }
 
-async fn run(endpoint: Endpoint, peer: PeerId, mut addresses: watch::Receiver<Vec<PeerAddress>>, engine: EngineHandle) {
+async fn run(
+    endpoint: Endpoint,
+    peer: PeerId,
+    mut addresses: watch::Receiver<Vec<PeerAddress>>,
+    connections: watch::Sender<Option<Connected>>,
+    engine: EngineHandle,
+) {
     let mut pause = BACKOFF_MIN;
+    let mut eager_until = Instant::now();
     loop {
         let target = endpoint_addr(peer, &addresses.borrow_and_update());
         let connected = tokio::select! {
-            connected = endpoint.connect(target, ALPN) => connected,
+            connected = timeout(CONNECT_TIMEOUT, endpoint.connect(target, ALPN)) => connected,
             changed = addresses.changed() => if changed.is_ok() { continue } else { return },
         };
         let failure = match connected {
-            Ok(connection) => {
-                let (failure, was_online) = serve(&endpoint, peer, connection, &engine).await;
+            Ok(Ok(connection)) => {
+                let (failure, was_online) = serve(&endpoint, peer, connection, &connections, &engine).await;
+                connections.send_replace(None);
                 if was_online {
                     pause = BACKOFF_MIN;
+                    eager_until = Instant::now() + EAGER_TIME;
                 }
                 failure
             }
-            Err(error) => connect_failure(error),
+            Ok(Err(error)) => connect_failure(error),
+            Err(_) => LinkFailure::Unreachable("it does not answer".to_owned()),
         };
         debug!(P2PUSB_PEER = peer.short(), "the link is down: {failure:?}");
         engine.link(peer, LinkEvent::Offline(failure)).await;
+        let most = if Instant::now() < eager_until { BACKOFF_EAGER } else { BACKOFF_MAX };
         tokio::select! {
-            () = sleep(jitter(pause)) => pause = (pause * 2).min(BACKOFF_MAX),
+            () = sleep(jitter(pause.min(most))) => pause = (pause * 2).min(BACKOFF_MAX),
             changed = addresses.changed() => if changed.is_err() { return },
         }
     }
@@ -273,6 +316,7 @@ async fn serve(
     endpoint: &Endpoint,
     peer: PeerId,
     connection: Connection,
+    connections: &watch::Sender<Option<Connected>>,
     engine: &EngineHandle,
 ) -> (LinkFailure, bool) {
     let (mut control_tx, mut control_rx) = match connection.open_bi().await {
@@ -306,6 +350,7 @@ async fn serve(
     let connected = Connected { connection: connection.clone(), control, sessions: sessions.clone() };
     info!(P2PUSB_PEER = peer.short(), "connected to {} ({})", hello.label, hello.software);
     engine.link(peer, LinkEvent::Online(connected.clone(), hello)).await;
+    connections.send_replace(Some(connected.clone()));
 
     let reason = tokio::select! {
         reason = read_loop(&mut control_rx, peer, &sessions, engine) => reason,
@@ -398,13 +443,17 @@ async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, eng
             }
             ControlMessage::Attached(attached) => notify(attached.session, Notice::Attached, false),
             ControlMessage::AttachRefused(refused) => notify(refused.session, Notice::Refused(refused), true),
+            ControlMessage::Resumed(resumed) => notify(resumed.session, Notice::Resumed(resumed.lanes), false),
             ControlMessage::Ended { session, reason } => notify(session, Notice::Ended(reason), true),
-            // The end of the first list of devices; nothing here waits for it.
-            ControlMessage::DevicesComplete => true,
+            ControlMessage::DevicesComplete => {
+                engine.link(peer, LinkEvent::Listed).await;
+                true
+            }
             ControlMessage::Hello(_)
             | ControlMessage::Attach(_)
             | ControlMessage::Detach { .. }
-            | ControlMessage::Unlink { .. } => false,
+            | ControlMessage::Unlink { .. }
+            | ControlMessage::Resume(_) => false,
         };
         if !in_order {
             return "it sent a message out of order".to_owned();

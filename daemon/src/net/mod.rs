@@ -26,16 +26,35 @@ pub use self::{
 
 use std::net::SocketAddr;
 
-use iroh::{EndpointAddr, RelayUrl, TransportAddr};
-use p2pusb_protocol::{MAX_ADDRESSES, PeerAddress};
+use iroh::{
+    EndpointAddr, RelayUrl, TransportAddr,
+    endpoint::{Connection, ConnectionError},
+};
+use p2pusb_protocol::{CloseCode, EndReason, MAX_ADDRESSES, PeerAddress};
 
 use crate::peer::PeerId;
 
 /// How a connection is closed: one of the protocol's codes, and a sentence for the other side's people.
-pub(crate) fn close(connection: &iroh::endpoint::Connection, code: p2pusb_protocol::CloseCode, reason: &str) {
+pub(crate) fn close(connection: &Connection, code: CloseCode, reason: &str) {
     // A second close would hide why the first one happened.
     if connection.close_reason().is_none() {
         connection.close((code as u32).into(), reason.as_bytes());
+    }
+}
+
+/// Why the sessions of a connection that has ended are over, `None` where they may go on over another one: nobody
+/// wanted it to end.
+pub(crate) fn final_reason(connection: &Connection) -> Option<EndReason> {
+    match connection.close_reason()? {
+        ConnectionError::ApplicationClosed(closed) => match CloseCode::from_u64(closed.error_code.into_inner()) {
+            Some(CloseCode::ShuttingDown) => Some(EndReason::PeerStopped),
+            Some(CloseCode::NotPaired | CloseCode::Forgotten) => Some(EndReason::PeerForgotten),
+            Some(CloseCode::Normal) => Some(EndReason::PeerLost),
+            Some(CloseCode::Replaced) => None,
+            _ => Some(EndReason::ProtocolError),
+        },
+        ConnectionError::LocallyClosed => Some(EndReason::ProtocolError),
+        _ => None,
     }
 }
 

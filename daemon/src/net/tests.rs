@@ -39,6 +39,7 @@ use crate::{
     },
     error::Error,
     peer::PeerId,
+    share::Claims,
     store::{PeerRecord, Store},
     usb::UsbHost,
 };
@@ -100,6 +101,7 @@ impl Daemon {
             admission: admission.clone(),
             runtime: folder.path().to_owned(),
             relay_mode: "none",
+            grace: Duration::from_secs(60),
             devices: Vec::new(),
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
@@ -107,7 +109,8 @@ impl Daemon {
         tokio::spawn(collect(changes, tx));
         let host = UsbHost::start().unwrap();
         let running = tokio::spawn(engine.run());
-        let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), host.clone()));
+        let claims = Claims::new(handle.clone(), host.clone(), Duration::from_secs(60));
+        let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
         Self { endpoint, engine: handle, seen, host, running, accepting, _folder: folder }
     }
 
@@ -185,6 +188,7 @@ fn hello(major: u16) -> Bytes {
         major,
         minor: if major == MAJOR { MINOR } else { OTHER_MINOR },
         features: 0,
+        instance: 1,
         software: "tester".to_owned(),
         label: "tester".to_owned(),
         addresses: Vec::new(),

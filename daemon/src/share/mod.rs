@@ -1,5 +1,13 @@
 //! Exporter sessions: a peer's lanes on one side, a local device on the other.
+//!
+//! `claims` knows all of them and lets them live: a claim outlives the connection over which it was made.
+//! `session` is one at work, `lane` one of its endpoints.
 
+mod claims;
+mod lane;
 mod session;
 
-pub(crate) use session::ShareSession;
+pub(crate) use self::{
+    claims::{Claims, Line, Outgoing},
+    session::ShareSession,
+};

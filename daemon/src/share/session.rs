@@ -2,7 +2,9 @@
 //!
 //! A lane has two tasks' worth of work that run side by side: submits come in from the stream and go to the
 //! device; completions come from the device and go out on the stream. Between them stands the lane's state
-//! ([`ExporterLane`]), which decides what an unlink means and holds the peer to its limits.
+//! ([`ExporterLane`](p2pusb_protocol::ExporterLane)), which decides what an unlink means, holds the peer to its
+//! limits, and keeps what the peer may not have: a stream serves a lane for as long as its connection lasts, and
+//! the next one goes on where it stopped.
 
 use std::{
     collections::HashMap,
@@ -13,30 +15,27 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::{RecvStream, SendStream};
 use p2pusb_protocol::{
-    Accept, Complete, ExporterLane, FrameLimits, LaneError, LaneMessage, MAX_LANES, MAX_URBS_PER_LANE, Submit,
-    UnlinkOutcome, UrbStatus,
+    Accept, EndReason, FrameLimits, LaneError, LaneMessage, LanePosition, MAX_LANES, Submit, UnlinkOutcome, UrbStatus,
 };
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+};
 use tracing::{debug, warn};
 
+use super::lane::Lane;
 use crate::{
     error::{Error, Result},
-    net::frames::{read_frame, write_frame},
+    net::frames::{FrameError, read_frame, write_frame},
     stop::Stop,
     usb::{
-        Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost, recovery,
-        special_request,
+        BusPath, Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost,
+        recovery, special_request,
     },
 };
 
 /// Control and interrupt lanes go before bulk lanes.
 const PRIORITY_URGENT: i32 = 1;
-
-#[derive(Debug, Default)]
-struct Lane {
-    state: ExporterLane,
-    open: bool,
-}
 
 /// A device that a peer has claimed.
 #[derive(Debug)]
@@ -45,7 +44,42 @@ pub(crate) struct ShareSession {
     info: DeviceInfo,
     runtime: PathBuf,
     lanes: Mutex<HashMap<u8, Lane>>,
+    /// How often the session has gone on over another connection. Streams of an earlier one end.
+    connection: watch::Sender<u64>,
+    /// What works for the session now: streams, and requests that must not be cut off.
+    working: watch::Sender<usize>,
     stop: Stop,
+}
+
+/// Counts as work for the session as long as it is there.
+struct Working(Arc<ShareSession>);
+
+impl Working {
+    fn new(session: &Arc<ShareSession>) -> Self {
+        session.working.send_modify(|count| *count += 1);
+        Self(session.clone())
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.working.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The completions of a lane in the hands of the stream that serves it. They go back with the stream's end.
+struct Serving {
+    session: Working,
+    endpoint: u8,
+    completions: Option<mpsc::Receiver<Completion>>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(lane) = self.session.0.lanes().get_mut(&self.endpoint) {
+            lane.completions = self.completions.take();
+        }
+    }
 }
 
 impl ShareSession {
@@ -67,7 +101,15 @@ impl ShareSession {
         .await
         .map_err(|error| Error::failed("opening a device was interrupted", error))?;
         let device = opened.map_err(|error| Error::failed(format!("{name} can't be taken from its driver"), error))?;
-        Ok(Arc::new(Self { device, info, runtime, lanes: Mutex::default(), stop }))
+        Ok(Arc::new(Self {
+            device,
+            info,
+            runtime,
+            lanes: Mutex::default(),
+            connection: watch::Sender::new(0),
+            working: watch::Sender::new(0),
+            stop,
+        }))
     }
 
     /// Cancels everything and gives the device back to this machine's drivers.
@@ -84,6 +126,33 @@ impl ShareSession {
             Ok(Err(error)) => warn!("the record of a claim can't be removed: {error}"),
             Err(error) => warn!("giving a device back was interrupted: {error}"),
         }
+    }
+
+    /// Where the device is plugged.
+    pub(crate) fn bus_path(&self) -> &BusPath {
+        &self.info.bus_path
+    }
+
+    /// The session goes on over another connection: streams of the earlier one end, and each lane that the peer
+    /// names stands where both sides say. `None` where yet another connection has come meanwhile. An error means that
+    /// the peer broke the protocol.
+    pub(crate) async fn resume(&self, positions: &[LanePosition]) -> Result<Option<Vec<LanePosition>>, LaneError> {
+        self.connection.send_modify(|number| *number += 1);
+        let this = *self.connection.borrow();
+        // The sender is in self, so this ends when the count does.
+        let _ = self.working.subscribe().wait_for(|count| *count == 0).await;
+        if *self.connection.borrow() != this {
+            return Ok(None);
+        }
+        let mut lanes = self.lanes();
+        let stand = |&LanePosition { endpoint, position: received }: &LanePosition| {
+            if lanes.len() >= MAX_LANES && !lanes.contains_key(&endpoint) {
+                return Err(LaneError::TooManyUrbs);
+            }
+            let position = lanes.entry(endpoint).or_default().state.resume(received)?;
+            Ok(LanePosition { endpoint, position })
+        };
+        positions.iter().map(stand).collect::<Result<_, _>>().map(Some)
     }
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<u8, Lane>> {
@@ -104,40 +173,43 @@ impl ShareSession {
         Ok(())
     }
 
-    /// Serves a lane until the session or the stream ends. An error means that the peer broke the protocol.
-    pub(crate) async fn run_lane(&self, endpoint: u8, to: SendStream, from: RecvStream) -> Result<(), String> {
-        {
+    /// Serves a lane until the session, its connection or the stream ends. An error means that the peer broke the
+    /// protocol.
+    pub(crate) async fn run_lane(
+        self: Arc<Self>,
+        endpoint: u8,
+        to: SendStream,
+        from: RecvStream,
+    ) -> Result<(), String> {
+        let mut connection = self.connection.subscribe();
+        let completions = {
             let mut lanes = self.lanes();
             if lanes.len() >= MAX_LANES && !lanes.contains_key(&endpoint) {
                 return Err(format!("more than {MAX_LANES} lanes"));
             }
-            if std::mem::replace(&mut lanes.entry(endpoint).or_default().open, true) {
-                return Err(format!("the lane of endpoint {endpoint:#04x} was opened twice"));
-            }
-        }
+            let completions = lanes.entry(endpoint).or_default().completions.take();
+            completions.ok_or_else(|| format!("the lane of endpoint {endpoint:#04x} was opened twice"))?
+        };
+        let mut serving = Serving { session: Working::new(&self), endpoint, completions: Some(completions) };
         if matches!(self.device.endpoint(endpoint), Some(TransferType::Control | TransferType::Interrupt)) {
             // A closed stream has no priority; its lane ends at once anyway.
             let _ = to.set_priority(PRIORITY_URGENT);
         }
-        let (done, completions) = mpsc::channel(MAX_URBS_PER_LANE);
         tokio::select! {
-            result = self.read_submits(endpoint, from, done) => result,
-            result = self.write_completions(endpoint, to, completions) => result,
+            result = self.read_submits(endpoint, from) => result,
+            () = self.write_completions(endpoint, to, serving.completions.as_mut()) => Ok(()),
+            _ = connection.changed() => Ok(()),
             _ = self.stop.stopped() => Ok(()),
         }
     }
 
-    async fn read_submits(
-        &self,
-        endpoint: u8,
-        mut from: RecvStream,
-        done: mpsc::Sender<Completion>,
-    ) -> Result<(), String> {
+    async fn read_submits(self: &Arc<Self>, endpoint: u8, mut from: RecvStream) -> Result<(), String> {
         loop {
             let frame = match read_frame(&mut from, FrameLimits::LANE).await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
-                Err(crate::net::frames::FrameError::Stream(error)) => {
+                // A connection that is lost may be lost in the middle of a frame.
+                Err(FrameError::Stream(error)) => {
                     debug!("a lane's stream failed: {error}");
                     return Ok(());
                 }
@@ -145,30 +217,44 @@ impl ShareSession {
             };
             let submit = match LaneMessage::decode(frame.kind, &frame.header) {
                 Ok(Some(LaneMessage::Submit(submit))) => submit,
+                Ok(Some(LaneMessage::Acknowledge { received })) => {
+                    let acknowledged = self.lanes().entry(endpoint).or_default().state.acknowledge(received);
+                    acknowledged.map_err(|error| error.to_string())?;
+                    continue;
+                }
                 Ok(None) => continue,
                 Ok(Some(_)) => return Err("a lane's message out of order".to_owned()),
                 Err(error) => return Err(error.to_string()),
             };
             let seq = submit.seq;
-            let finished = match self.submit(endpoint, submit, frame.payload, &done)? {
-                Submitted::Running => continue,
-                Submitted::Finished(status) => status,
-                Submitted::Special(request) => self.special(request).await,
-            };
-            let completion = Completion { endpoint, tag: seq, status: finished, actual_length: 0, data: Bytes::new() };
-            if done.send(completion).await.is_err() {
-                return Ok(());
+            match self.submit(endpoint, submit, frame.payload)? {
+                Submitted::Running => {}
+                Submitted::Finished(status) => self.finish(endpoint, seq, status),
+                Submitted::Special(request) => {
+                    // What has begun is brought to its end, even if the connection is lost meanwhile.
+                    let working = Working::new(self);
+                    let run = async move {
+                        let status = working.0.special(request).await;
+                        working.0.finish(endpoint, seq, status);
+                    };
+                    if let Err(error) = tokio::spawn(run).await {
+                        return Err(format!("{request:?} was interrupted: {error}"));
+                    }
+                }
             }
         }
     }
 
-    fn submit(
-        &self,
-        endpoint: u8,
-        submit: Submit,
-        payload: Bytes,
-        done: &mpsc::Sender<Completion>,
-    ) -> Result<Submitted, String> {
+    /// A URB has ended without a transfer.
+    fn finish(&self, endpoint: u8, seq: u64, status: UrbStatus) {
+        let done = self.lanes().entry(endpoint).or_default().done.clone();
+        let completion = Completion { endpoint, tag: seq, status, actual_length: 0, data: Bytes::new() };
+        if done.try_send(completion).is_err() {
+            warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {seq} of endpoint {endpoint:#04x} ended and nobody can be told");
+        }
+    }
+
+    fn submit(&self, endpoint: u8, submit: Submit, payload: Bytes) -> Result<Submitted, String> {
         let input = submit.setup.map_or(endpoint, |setup| setup[0]) & 0x80 != 0;
         if (endpoint == 0) != submit.setup.is_some() {
             return Err("a SETUP packet belongs to endpoint 0, and to no other".to_owned());
@@ -177,8 +263,8 @@ impl ShareSession {
             return Err(format!("a URB of {} bytes came with {} bytes of data", submit.length, payload.len()));
         }
         let mut lanes = self.lanes();
-        let lane = &mut lanes.entry(endpoint).or_default().state;
-        match lane.accept(submit.seq, submit.length).map_err(|error| error.to_string())? {
+        let lane = lanes.entry(endpoint).or_default();
+        match lane.state.accept(submit.seq, submit.length, submit.received).map_err(|error| error.to_string())? {
             Accept::Cancelled => return Ok(Submitted::Finished(UrbStatus::Cancelled)),
             Accept::Run => {}
         }
@@ -187,7 +273,7 @@ impl ShareSession {
         }
         let data = if input { TransferData::In(submit.length as usize) } else { TransferData::Out(payload) };
         let transfer = Transfer { endpoint, setup: submit.setup, data, flags: submit.flags };
-        Ok(match self.device.submit(transfer, submit.seq, done) {
+        Ok(match self.device.submit(transfer, submit.seq, &lane.done) {
             Ok(()) => Submitted::Running,
             Err(status) => Submitted::Finished(status),
         })
@@ -221,22 +307,29 @@ impl ShareSession {
         &self,
         endpoint: u8,
         mut to: SendStream,
-        mut completions: mpsc::Receiver<Completion>,
-    ) -> Result<(), String> {
-        while let Some(done) = completions.recv().await {
-            // Before it is written: the peer may use the room as soon as it has read it.
-            if !self.lanes().entry(endpoint).or_default().state.complete(done.tag) {
-                warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {} of endpoint {endpoint:#04x} was completed twice", done.tag);
+        completions: Option<&mut mpsc::Receiver<Completion>>,
+    ) {
+        let Some(completions) = completions else { return };
+        loop {
+            // First what another connection did not bring over.
+            let next = self.lanes().entry(endpoint).or_default().state.send();
+            if let Some((complete, data)) = next {
+                let head = LaneMessage::Complete(complete).encode(data.len() as u32);
+                if let Err(error) = write_frame(&mut to, head, data).await {
+                    return debug!("a lane's stream failed: {error}");
+                }
                 continue;
             }
-            let complete = Complete { seq: done.tag, status: done.status, actual_length: done.actual_length };
-            let head = LaneMessage::Complete(complete).encode(done.data.len() as u32);
-            if let Err(error) = write_frame(&mut to, head, done.data).await {
-                debug!("a lane's stream failed: {error}");
-                return Ok(());
+            let Some(done) = completions.recv().await else { return };
+            if done.status == UrbStatus::Gone {
+                // The importer's kernel hears of the unplugging itself, not of an error that it would try to repair.
+                return self.stop.stop(EndReason::DeviceUnplugged);
+            }
+            let seq = done.tag;
+            if !self.lanes().entry(endpoint).or_default().complete(done) {
+                warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {seq} of endpoint {endpoint:#04x} was completed twice");
             }
         }
-        Ok(())
     }
 }
 

@@ -16,6 +16,9 @@ pub struct ShareRecord {
     /// The endpoint ids of the peers that may claim it; none means every paired peer.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// It may be taken from this machine although it is in use here: whoever shared it has said so.
+    #[serde(default)]
+    pub force: bool,
     /// The user who shared it.
     pub owner_uid: u32,
 }
