@@ -7,6 +7,8 @@ MEASURE_BYTES=${MEASURE_BYTES:-16777216}
 MEASURE_BLOCK=${MEASURE_BLOCK:-1048576}
 # The rows of the table: way, round trip, MB/s written, MB/s read, all separated by tabs.
 MEASURED=()
+# Other figures, in words.
+MEASURED_MORE=()
 
 # Two hosts without a daemon and a disk in A.
 measure_start() {
@@ -65,13 +67,21 @@ vhci_device() {
 
 # measure_p2pusb RTT: over p2pusb; the first call starts and pairs the daemons.
 measure_p2pusb() {
+    local started
     if [[ ! -e $LAB_HOSTS/A/pid ]]; then
         daemon_start A
         daemon_start B
         on A p2pusb share "$measured_usb"
         pair A B
+        MEASURED_MORE+=("memory of an idle daemon: $(daemon_rss A) KiB in A, $(daemon_rss B) KiB in B")
     fi
-    attach B A disk
+    wait_for 10 'B is offered the disk' offered B A "$(gadget_product disk)"
+    started=$EPOCHREALTIME
+    on B busctl --timeout=30 call "$BUS_NAME" "$(remote_device B A "$(gadget_product disk)")" "$BUS_NAME.RemoteDevice" \
+        Attach 'a{sv}' 0 >/dev/null
+    MEASURED_MORE+=("from the call of Attach to the bound driver at $1: $(seconds_since "$started") s")
+    attached=$(attached_path B "$(gadget_product disk)")
+    expect_equal 'the driver' usb-storage "$(driver_of "$attached")"
     disk_ready "$attached"
     measure_disk p2pusb "$1"
     detach B disk
@@ -85,4 +95,6 @@ measure_table() {
         IFS=$'\t' read -r way rtt write read <<<"$row"
         printf '%-8s %10s %12s %12s\n' "$way" "$rtt" "$write" "$read"
     done
+    printf '\n'
+    if ((${#MEASURED_MORE[@]} > 0)); then printf '%s\n' "${MEASURED_MORE[@]}"; fi
 }

@@ -105,6 +105,7 @@ fn attachment_state(attachment: &Attachment) -> Cell {
         AttachmentState::Attached => Cell::new("attached", Tone::Good),
         AttachmentState::Connecting => Cell::new("connecting", Tone::Busy),
         AttachmentState::Reconnecting => Cell::new("reconnecting", Tone::Busy),
+        AttachmentState::Waiting => Cell::new("waiting for the peer", Tone::Busy),
         AttachmentState::Detaching => Cell::new("detaching", Tone::Busy),
         AttachmentState::Ended => Cell::new(end_reason(&attachment.last_error), Tone::Bad),
         _ => Cell::from("unknown"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
-use p2pusb_protocol::{EndReason, SessionId};
+use p2pusb_protocol::{EndReason, OfferedDevice, SessionId};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -35,6 +35,8 @@ pub(super) struct Attachment {
     last_error: String,
     place: Option<Place>,
     since: u64,
+    /// Whether it ever was in use.
+    was_attached: bool,
     owner_uid: u32,
     stop: Stop,
     bound: Arc<Notify>,
@@ -44,6 +46,11 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
+    /// Whether it waits for its peer to come back. Nothing is attached, and nothing runs for it.
+    fn waits(&self) -> bool {
+        self.state == "waiting"
+    }
+
     pub(super) fn stop(&self, reason: EndReason) {
         self.stop.stop(reason);
     }
@@ -71,29 +78,39 @@ impl Engine {
     fn begin_attach(&mut self, id: PeerId, remote_id: String, uid: u32) -> Result<u32> {
         self.refuse_while_stopping()?;
         let peer = self.peers.get(&id).ok_or_else(|| Error::PeerUnknown(id.short()))?;
-        let link = peer.connected.clone().ok_or_else(|| peer.unreachable())?;
-        let links = peer.links();
+        if peer.connected.is_none() {
+            return Err(peer.unreachable());
+        }
         let device =
             peer.offers.get(&remote_id).ok_or_else(|| Error::NotShared(format!("{remote_id} of {}", peer.label())))?;
         let facts = DeviceFacts::from(device);
-        if self.attachments.values().any(|other| other.peer == id && other.remote_id == remote_id) {
+        let same = |other: &&Attachment| other.peer == id && other.remote_id == remote_id;
+        if self.attachments.values().filter(same).any(|other| !other.waits()) {
             return Err(Error::AlreadyAttached(format!("{} of {}", facts.name(), peer.label())));
         }
         if self.attachments.len() >= MAX_ATTACHMENTS {
             return Err(Error::LimitReached { limit: MAX_ATTACHMENTS, what: "attachments" });
         }
         let peer_label = peer.label().to_owned();
-        self.last_attachment += 1;
-        let number = self.last_attachment;
+        // Whoever asks now need not wait for what was to come by itself, and gets the same one.
+        let waiting = self.attachments.iter().find(|(_, other)| other.peer == id && other.remote_id == remote_id);
+        let number = match waiting {
+            Some((&number, _)) => number,
+            None => {
+                self.last_attachment += 1;
+                self.last_attachment
+            }
+        };
         let attachment = Attachment {
             peer: id,
-            remote_id: remote_id.clone(),
-            peer_label: peer_label.clone(),
-            facts: facts.clone(),
+            remote_id,
+            peer_label,
+            facts,
             state: "connecting",
             last_error: String::new(),
             place: None,
             since: 0,
+            was_attached: false,
             owner_uid: uid,
             stop: Stop::default(),
             bound: Arc::default(),
@@ -101,28 +118,80 @@ impl Engine {
             attaching: None,
             detaching: Vec::new(),
         };
+        self.attachments.insert(number, attachment);
+        self.start(number)?;
+        Ok(number)
+    }
+
+    /// Starts a session for an attachment that has none.
+    fn start(&mut self, number: u32) -> Result<()> {
+        let no_such = || Error::NotAttached(format!("attachment {number}"));
+        let attachment = self.attachments.get_mut(&number).ok_or_else(no_such)?;
+        let peer = self.peers.get(&attachment.peer).ok_or_else(|| Error::PeerUnknown(attachment.peer.short()))?;
+        let link = peer.connected.clone().ok_or_else(|| peer.unreachable())?;
+        self.last_session += 1;
+        attachment.state = "connecting";
+        attachment.last_error.clear();
+        attachment.stop = Stop::default();
+        attachment.bound = Arc::default();
         let request = attach::Request {
             id: number,
             // Unique as long as this process lives, which peers tell apart by its instance.
-            session: SessionId(number.into()),
+            session: SessionId(self.last_session),
             link,
-            links,
+            links: peer.links(),
             grace: self.grace,
-            peer_label,
-            device: remote_id,
-            product: facts.name(),
-            speed: facts.speed,
+            peer_label: attachment.peer_label.clone(),
+            device: attachment.remote_id.clone(),
+            product: attachment.facts.name(),
+            speed: attachment.facts.speed,
             stop: attachment.stop.clone(),
             bound: attachment.bound.clone(),
             counters: attachment.counters.clone(),
         };
-        self.attachments.insert(number, attachment);
         let handle = self.handle.clone();
         tokio::spawn(async move {
             let result = attach::run(request, handle.clone()).await;
             handle.attachment_ended(number, result).await;
         });
-        Ok(number)
+        Ok(())
+    }
+
+    /// A peer offers a device. If it was attached here until the peer was lost, it is again.
+    pub(super) async fn attach_again(&mut self, id: PeerId, remote_id: &str) {
+        let available = |device: &OfferedDevice| device.available;
+        if self.is_stopping() || !self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)).is_some_and(available)
+        {
+            return;
+        }
+        let waiting = self
+            .attachments
+            .iter()
+            .find(|(_, other)| other.waits() && other.peer == id && other.remote_id == remote_id);
+        let Some((&number, attachment)) = waiting else { return };
+        let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
+        info!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = id.short(), "{name} is there again");
+        if let Err(error) = self.start(number) {
+            // The link has broken again meanwhile; the next offer comes with the next one.
+            info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
+        }
+        self.publish_attachment(number).await;
+    }
+
+    /// Nobody waits for this peer's devices any longer.
+    pub(super) async fn stop_waiting(&mut self, id: PeerId) {
+        let of = |other: &Attachment| other.waits() && other.peer == id;
+        let numbers: Vec<u32> = self.attachments.iter().filter(|(_, a)| of(a)).map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.remove_attachment(number).await;
+        }
+    }
+
+    async fn remove_attachment(&mut self, number: u32) {
+        let Some(attachment) = self.attachments.remove(&number) else { return };
+        self.hide(ObjectId::Attachment(number)).await;
+        self.withdraw_stale(attachment.peer).await;
+        self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
     }
 
     /// It has a port, and the kernel starts to look at it.
@@ -168,6 +237,13 @@ impl Engine {
             let _ = reply.send(Err(Error::NotAttached(format!("attachment {number}"))));
             return;
         };
+        if attachment.waits() {
+            info!(P2PUSB_ATTACHMENT = number, "{} is not waited for any longer", attachment.facts.name());
+            self.remove_attachment(number).await;
+            // The caller may be gone; then nobody needs to know.
+            let _ = reply.send(Ok(()));
+            return;
+        }
         attachment.stop.stop(EndReason::Detached);
         attachment.state = "detaching";
         attachment.detaching.push(reply);
@@ -176,15 +252,27 @@ impl Engine {
 
     /// Its task is over: the port is free.
     pub(super) async fn attachment_ended(&mut self, number: u32, result: Result<EndReason>) {
+        let stopping = self.is_stopping();
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
-        attachment.state = "ended";
+        let was_attached = attachment.since != 0;
+        attachment.was_attached |= was_attached;
+        // Nobody wanted it to end; so it is attached again when the peer is back. While somebody waits for an answer,
+        // or has asked for its end, the answer is the end.
+        let wanted = attachment.was_attached && attachment.attaching.is_none() && attachment.detaching.is_empty();
+        let may_come_back = match &result {
+            Ok(reason) => matches!(reason, EndReason::PeerLost | EndReason::PeerStopped),
+            Err(error) => !matches!(error, Error::NotShared(_) | Error::Cancelled(_)),
+        };
+        let waits = wanted && may_come_back && !stopping && self.peers.contains_key(&attachment.peer);
+        attachment.state = if waits { "waiting" } else { "ended" };
         attachment.last_error = match &result {
             Ok(reason) => reason.as_str().to_owned(),
             Err(error) => error.to_string(),
         };
-        let was_attached = attachment.since != 0;
+        attachment.since = 0;
+        attachment.place = None;
         self.publish_attachment(number).await;
-        let Some(attachment) = self.attachments.remove(&number) else { return };
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
         let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
         match &result {
             Ok(reason) => info!(
@@ -211,6 +299,16 @@ impl Engine {
             }
             self.publish_manager().await;
         }
+        if waits {
+            let Some(attachment) = self.attachments.get(&number) else { return };
+            let (peer, remote_id) = (attachment.peer, attachment.remote_id.clone());
+            self.publish_remote_device(peer, &remote_id).await;
+            // It may have been offered again before this one was over.
+            return if result.is_ok() {
+                self.attach_again(peer, &remote_id).await
+            };
+        }
+        let Some(attachment) = self.attachments.remove(&number) else { return };
         self.hide(ObjectId::Attachment(number)).await;
         self.withdraw_stale(attachment.peer).await;
         self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
@@ -269,7 +367,7 @@ impl Engine {
         let attachment = self
             .attachments
             .iter()
-            .find(|(_, attachment)| attachment.peer == id && attachment.remote_id == remote_id)
+            .find(|(_, attachment)| attachment.peer == id && attachment.remote_id == remote_id && !attachment.waits())
             .map(|(number, _)| *number);
         let view = RemoteDeviceView {
             peer: id,

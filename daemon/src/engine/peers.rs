@@ -227,6 +227,7 @@ impl Engine {
         for attachment in self.attachments.values().filter(|attachment| attachment.peer == id) {
             attachment.stop(EndReason::PeerForgotten);
         }
+        self.stop_waiting(id).await;
         self.withdraw_all(id).await;
         if let Some(peer) = self.peers.remove(&id) {
             peer.close_link(CloseCode::Forgotten, "the other machine has forgotten you; pair again");
@@ -296,6 +297,7 @@ impl Engine {
                 peer.stale.remove(&remote_id);
                 peer.offers.insert(remote_id.clone(), device);
                 self.publish_remote_device(id, &remote_id).await;
+                self.attach_again(id, &remote_id).await;
             }
             LinkEvent::Withdrawn(remote_id) => {
                 peer.stale.remove(&remote_id);

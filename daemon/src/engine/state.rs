@@ -67,6 +67,7 @@ pub struct Engine {
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) attachments: BTreeMap<u32, Attachment>,
     pub(super) last_attachment: u32,
+    pub(super) last_session: u64,
     pub(super) tickets: Vec<TicketRecord>,
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
@@ -106,6 +107,7 @@ impl Engine {
             peers: BTreeMap::new(),
             attachments: BTreeMap::new(),
             last_attachment: 0,
+            last_session: 0,
             recently_ended: VecDeque::new(),
             offers,
             grace,
@@ -197,6 +199,9 @@ impl Engine {
         info!("stopping: {} claims and {} attachments to end", self.claims(), self.attachments.len());
         self.stopping = Some(reply);
         self.is_stopping = true;
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.stop_waiting(peer).await;
+        }
         for share in self.shares.values() {
             share.stop(EndReason::PeerStopped);
         }
@@ -208,6 +213,10 @@ impl Engine {
 
     pub(super) fn refuse_while_stopping(&self) -> Result<()> {
         if self.is_stopping { Err(Error::Cancelled("the request, because p2pusbd stops,".to_owned())) } else { Ok(()) }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping
     }
 
     fn is_idle(&self) -> bool {

@@ -1,10 +1,10 @@
 //! The door: takes connections of paired peers, and of whoever brings a ticket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use iroh::{Endpoint, endpoint::Incoming};
 use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use tracing::{debug, info};
 
 use super::{Admission, close, pairing, serve::serve};
@@ -14,23 +14,39 @@ use crate::{engine::EngineHandle, peer::PeerId, share::Claims};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that may be open or in their handshake at a time; more are refused unheard.
 const MAX_CONNECTIONS: usize = 256;
+/// Strangers among them that may be about to show a ticket. They must not take the places of the peers.
+const MAX_STRANGERS: usize = 16;
+
+/// What every connection is met with.
+#[derive(Clone)]
+struct Door {
+    endpoint: Endpoint,
+    admission: Admission,
+    engine: EngineHandle,
+    claims: Claims,
+    /// A place for each stranger.
+    strangers: Arc<Semaphore>,
+}
 
 /// Serves connections until the endpoint is closed, then waits for the last of them.
 pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, claims: Claims) {
     let mut connections = JoinSet::new();
-    while let Some(incoming) = endpoint.accept().await {
+    let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+    let door = Door { endpoint, admission, engine, claims, strangers };
+    while let Some(incoming) = door.endpoint.accept().await {
         while connections.try_join_next().is_some() {}
         if connections.len() >= MAX_CONNECTIONS {
             incoming.refuse();
             continue;
         }
-        connections.spawn(handle(endpoint.clone(), incoming, admission.clone(), engine.clone(), claims.clone()));
+        connections.spawn(handle(door.clone(), incoming));
     }
     while connections.join_next().await.is_some() {}
-    claims.finished().await;
+    door.claims.finished().await;
 }
 
-async fn handle(endpoint: Endpoint, incoming: Incoming, admission: Admission, engine: EngineHandle, claims: Claims) {
+async fn handle(door: Door, incoming: Incoming) {
+    let Door { endpoint, admission, engine, claims, strangers } = door;
     let connection = match incoming.accept() {
         Ok(accepting) => timeout(HANDSHAKE_TIMEOUT, accepting).await,
         Err(error) => return debug!("a connection failed: {error}"),
@@ -42,7 +58,13 @@ async fn handle(endpoint: Endpoint, incoming: Incoming, admission: Admission, en
     };
     let peer = PeerId::from(connection.remote_id());
     match connection.alpn() {
-        PAIRING_ALPN => pairing::answer(endpoint, peer, connection, engine).await,
+        PAIRING_ALPN => match strangers.try_acquire() {
+            Ok(_place) => pairing::answer(endpoint, peer, connection, engine).await,
+            Err(_) => {
+                close(&connection, CloseCode::Normal, "too many machines want to pair at the moment; try again");
+                connection.closed().await;
+            }
+        },
         ALPN if admission.admits(peer) => serve(endpoint, peer, connection, admission, engine, claims).await,
         ALPN => {
             info!(P2PUSB_PEER = peer.short(), "refused a machine that is not paired");
