@@ -237,12 +237,12 @@ impl Driven {
 
     fn submit_in(&mut self, endpoint: u8, length: usize) -> Result<u64, UrbStatus> {
         let (data, flags) = (TransferData::In(length), UrbFlags::empty());
-        self.submit(Transfer { endpoint, setup: None, data, flags })
+        self.submit(Transfer { endpoint, setup: None, data, flags, packets: Vec::new() })
     }
 
     fn submit_out(&mut self, endpoint: u8, data: impl Into<Bytes>) -> Result<u64, UrbStatus> {
         let (data, flags) = (TransferData::Out(data.into()), UrbFlags::empty());
-        self.submit(Transfer { endpoint, setup: None, data, flags })
+        self.submit(Transfer { endpoint, setup: None, data, flags, packets: Vec::new() })
     }
 
     async fn completion(&mut self) -> Completion {
@@ -267,7 +267,7 @@ impl Driven {
     }
 
     async fn control(&mut self, setup: [u8; 8], data: TransferData, flags: UrbFlags) -> Completion {
-        let tag = self.submit(Transfer { endpoint: 0, setup: Some(setup), data, flags }).unwrap();
+        let tag = self.submit(Transfer { endpoint: 0, setup: Some(setup), data, flags, packets: Vec::new() }).unwrap();
         self.completion_of(tag).await
     }
 
@@ -498,7 +498,7 @@ async fn control_transfers_carry_what_the_setup_packet_says() {
     assert_eq!((luns.status, &luns.data[..]), (UrbStatus::Ok, &[0][..]));
 
     let mut refused = |endpoint, setup, data| {
-        driven.submit(Transfer { endpoint, setup, data, flags: UrbFlags::empty() }).unwrap_err()
+        driven.submit(Transfer { endpoint, setup, data, flags: UrbFlags::empty(), packets: Vec::new() }).unwrap_err()
     };
     let out = |len: usize| TransferData::Out(vec![0; len].into());
     let set_configuration = [0, 9, 1, 0, 0, 0, 0, 0];
@@ -523,6 +523,7 @@ async fn control_transfers_carry_what_the_setup_packet_says() {
         setup: Some([0xc0, 0x77, 0, 0, 0, 0, 0, 0x20]),
         data: TransferData::In(0x2000),
         flags: UrbFlags::empty(),
+        packets: Vec::new(),
     });
     assert_eq!(long, Err(UrbStatus::Invalid));
     assert_eq!(driven.device.in_flight(), 0);
@@ -551,7 +552,7 @@ async fn a_waiting_transfer_waits_until_it_is_cancelled() {
     driven.device.cancel(input, waiting[3]);
     // A tag is free again after its completion, and taken before.
     let (data, flags) = (TransferData::In(512), UrbFlags::empty());
-    let transfer = Transfer { endpoint: input, setup: None, data, flags };
+    let transfer = Transfer { endpoint: input, setup: None, data, flags, packets: Vec::new() };
     assert_eq!(driven.device.submit(transfer.clone(), waiting[0], &driven.done), Err(UrbStatus::Invalid));
     driven.device.submit(transfer, waiting[3], &driven.done).unwrap();
     // The others still work: the first of them gets what a command brings.
@@ -647,7 +648,13 @@ async fn many_transfers_are_in_flight_and_in_order() {
     assert_eq!(driven.device.in_flight(), 0);
     // A channel that is too small refuses what it could not deliver.
     let (small, mut completions) = mpsc::channel(1);
-    let transfer = Transfer { endpoint: input, setup: None, data: TransferData::In(512), flags: UrbFlags::empty() };
+    let transfer = Transfer {
+        endpoint: input,
+        setup: None,
+        data: TransferData::In(512),
+        flags: UrbFlags::empty(),
+        packets: Vec::new(),
+    };
     driven.device.submit(transfer.clone(), 1, &small).unwrap();
     assert_eq!(driven.device.submit(transfer.clone(), 2, &small), Err(UrbStatus::NoMemory));
     assert_eq!(timeout(PATIENCE, completions.recv()).await.unwrap().unwrap().tag, 1);
@@ -870,7 +877,9 @@ async fn submitting_cancelling_and_completing_may_meet() {
                     _ => TransferData::In(512),
                 };
                 let flags = UrbFlags::empty();
-                device.submit(Transfer { endpoint, setup: None, data, flags }, tag, &done).unwrap();
+                device
+                    .submit(Transfer { endpoint, setup: None, data, flags, packets: Vec::new() }, tag, &done)
+                    .unwrap();
                 if tag % 2 == 0 {
                     device.cancel(endpoint, tag);
                 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::limits::{MAX_URB_LEN, MAX_URBS_PER_LANE};
+use crate::limits::{MAX_ISO_PACKETS, MAX_URB_LEN, MAX_URBS_PER_LANE};
 
 /// A frame or message that the protocol does not allow. The receiver closes the connection with
 /// [`CloseCode::ProtocolViolation`](crate::CloseCode::ProtocolViolation); there is nothing to recover,
@@ -86,6 +86,12 @@ pub enum FieldError {
     /// A URB transfers more than [`MAX_URB_LEN`] bytes.
     #[error("a transfer of {0} bytes, {MAX_URB_LEN} are allowed")]
     UrbTooLong(u32),
+    /// An isochronous URB has more packets than [`MAX_ISO_PACKETS`].
+    #[error("{0} isochronous packets, {MAX_ISO_PACKETS} are allowed")]
+    TooManyPackets(u16),
+    /// The packets of an isochronous URB are not those that were submitted, or don't add up to its length.
+    #[error("isochronous packets that do not fit their URB")]
+    Packets,
     /// A setup packet on another lane than the control endpoint's, or none there.
     #[error("a setup packet belongs to every URB of the control endpoint and to no other")]
     Setup,

@@ -25,7 +25,7 @@ use crate::{
 /// assert_eq!(lane.unlink(2)?, UnlinkOutcome::Remembered);
 /// assert_eq!(lane.accept(2, 512, 0)?, Accept::Cancelled);
 /// // Each one is completed, once.
-/// let cancelled = Complete { seq: 2, status: UrbStatus::Cancelled, actual_length: 0 };
+/// let cancelled = Complete { seq: 2, status: UrbStatus::Cancelled, actual_length: 0, packets: 0 };
 /// assert!(lane.complete(cancelled, ""));
 /// assert!(!lane.complete(cancelled, ""));
 /// assert_eq!(lane.send(), Some((cancelled, "")));
@@ -245,7 +245,7 @@ mod tests {
     use crate::urb::UrbStatus;
 
     fn ok(seq: u64) -> Complete {
-        Complete { seq, status: UrbStatus::Ok, actual_length: 0 }
+        Complete { seq, status: UrbStatus::Ok, actual_length: 0, packets: 0 }
     }
 
     #[test]

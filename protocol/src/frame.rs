@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{FieldError, ProtocolError},
-    limits::{MAX_CONTROL_HEADER, MAX_CONTROL_PAYLOAD, MAX_LANE_HEADER, MAX_PAIRING_HEADER, MAX_URB_LEN},
+    limits::{MAX_CONTROL_HEADER, MAX_CONTROL_PAYLOAD, MAX_LANE_HEADER, MAX_LANE_PAYLOAD, MAX_PAIRING_HEADER},
 };
 
 /// Length of a frame's prefix, in bytes.
@@ -76,7 +76,7 @@ impl FrameLimits {
     pub const CONTROL: Self = Self { header: MAX_CONTROL_HEADER, payload: MAX_CONTROL_PAYLOAD };
 
     /// A lane.
-    pub const LANE: Self = Self { header: MAX_LANE_HEADER, payload: MAX_URB_LEN };
+    pub const LANE: Self = Self { header: MAX_LANE_HEADER, payload: MAX_LANE_PAYLOAD };
 
     /// A pairing stream. No message there has a payload.
     pub const PAIRING: Self = Self { header: MAX_PAIRING_HEADER, payload: 0 };

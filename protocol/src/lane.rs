@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{FieldError, ProtocolError},
     frame::Kind,
+    iso::{complete_table_len, submit_table_len, validate_packets},
     limits::MAX_URB_LEN,
     session::SessionId,
     urb::{Direction, UrbFlags, UrbStatus, validate_endpoint, validate_seq},
@@ -22,9 +23,11 @@ pub enum LaneMessage {
         /// Address of the endpoint, with the direction in bit 7; 0x00 for the control endpoint.
         endpoint: u8,
     },
-    /// A URB to run. The payload is the data of an OUT transfer.
+    /// A URB to run. The payload is the table of an isochronous URB's packets ([`iso`](crate::iso)), then the data of an
+    /// OUT transfer.
     Submit(Submit),
-    /// A URB that has ended. The payload is the data of an IN transfer.
+    /// A URB that has ended. The payload is the table of what became of an isochronous URB's packets, then the data of an
+    /// IN transfer.
     Complete(Complete),
     /// Importer: so many completions have come. For a lane on which no `Submit` will say so soon. No payload.
     Acknowledge {
@@ -58,6 +61,9 @@ pub struct Submit {
     pub length: u32,
     /// The setup packet, for the control endpoint and no other.
     pub setup: Option<[u8; 8]>,
+    /// How many packets an isochronous URB has, at most [`MAX_ISO_PACKETS`](crate::MAX_ISO_PACKETS); 0 for every
+    /// other one.
+    pub packets: u16,
 }
 
 impl Submit {
@@ -80,11 +86,12 @@ impl Submit {
             Direction::Out => self.length,
             Direction::In => 0,
         };
-        check_payload(Kind::Submit, expected, payload_len)
+        check_payload(Kind::Submit, submit_table_len(self.packets) + expected, payload_len)
     }
 
     fn validate(&self) -> Result<(), FieldError> {
         validate_seq(self.seq)?;
+        validate_packets(self.packets)?;
         validate_length(self.length)
     }
 }
@@ -98,6 +105,8 @@ pub struct Complete {
     pub status: UrbStatus,
     /// Bytes that were transferred, whatever the status; those in the payload for IN.
     pub actual_length: u32,
+    /// How many packets of an isochronous URB are accounted for: all of them, or none where it did not run.
+    pub packets: u16,
 }
 
 impl Complete {
@@ -116,11 +125,12 @@ impl Complete {
             Direction::Out => 0,
             Direction::In => actual,
         };
-        check_payload(Kind::Complete, expected, payload_len)
+        check_payload(Kind::Complete, complete_table_len(self.packets) + expected, payload_len)
     }
 
     fn validate(&self) -> Result<(), FieldError> {
         validate_seq(self.seq)?;
+        validate_packets(self.packets)?;
         validate_length(self.actual_length)
     }
 }

@@ -48,7 +48,7 @@
 //! ```
 //! use p2pusb_protocol::{FrameLimits, LaneMessage, PREFIX_LEN, Prefix, Submit, UrbFlags};
 //!
-//! let submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 5, setup: None };
+//! let submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 5, setup: None, packets: 0 };
 //! let mut wire = LaneMessage::Submit(submit).encode(5).to_vec();
 //! wire.extend_from_slice(b"hello");
 //!
@@ -76,6 +76,7 @@ pub mod error;
 pub mod exporter_lane;
 pub mod frame;
 pub mod importer_lane;
+pub mod iso;
 pub mod lane;
 pub mod limits;
 mod list;
@@ -94,6 +95,7 @@ pub use error::{FieldError, LaneError, ProtocolError};
 pub use exporter_lane::{Accept, ExporterLane, UnlinkOutcome};
 pub use frame::{FrameLimits, PREFIX_LEN, Prefix};
 pub use importer_lane::ImporterLane;
+pub use iso::IsoPacket;
 pub use lane::{Complete, LaneMessage, LanePosition, Submit};
 pub use limits::*;
 pub use pairing::{PairRequest, PairingMessage, TICKET_SECRET_LEN, TicketRefusal, TicketSecret};

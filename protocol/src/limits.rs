@@ -19,8 +19,14 @@ pub const MAX_LANE_HEADER: u16 = 256;
 /// Longest header that any frame may have, in bytes.
 pub const MAX_HEADER_LEN: u16 = MAX_CONTROL_HEADER;
 
-/// Most bytes that one URB may transfer, and with it the longest payload of a frame on a lane.
+/// Most bytes that one URB may transfer.
 pub const MAX_URB_LEN: u32 = 16 * 1024 * 1024;
+
+/// Most packets of one isochronous URB (the kernel's USBIP_MAX_ISO_PACKETS).
+pub const MAX_ISO_PACKETS: u16 = 1024;
+
+/// Longest payload of a frame on a lane, in bytes: the data of a URB, and the table of its packets.
+pub const MAX_LANE_PAYLOAD: u32 = MAX_URB_LEN + 8 * MAX_ISO_PACKETS as u32;
 
 /// Most URBs in flight on one lane: submitted, and their completion not yet received or, as the exporter sees it,
 /// not yet acknowledged.

@@ -163,8 +163,8 @@ fn values_of_enums_from_the_future_have_a_meaning() {
     use p2pusb_protocol::{AttachRefused, EndReason, Refusal, TicketRefusal};
 
     let session = SessionId(1);
-    let completed = LaneMessage::Complete(Complete { seq: 1, status: UrbStatus::Failed, actual_length: 0 });
-    assert_eq!(LaneMessage::decode(0x0203, &[1, 200, 0]), Ok(Some(completed)));
+    let completed = LaneMessage::Complete(Complete { seq: 1, status: UrbStatus::Failed, actual_length: 0, packets: 0 });
+    assert_eq!(LaneMessage::decode(0x0203, &[1, 200, 0, 0]), Ok(Some(completed)));
     let reason = EndReason::PeerStopped;
     let ended = ControlMessage::Ended { session, reason };
     assert_eq!(ControlMessage::decode(0x0009, &[1, 200]), Ok(Some(ended)));
@@ -173,9 +173,15 @@ fn values_of_enums_from_the_future_have_a_meaning() {
     assert_eq!(ControlMessage::decode(0x0007, &[1, 200, 0]), Ok(Some(refused)));
     let refused = PairingMessage::Refused(TicketRefusal::Unknown);
     assert_eq!(PairingMessage::decode(0x0103, &[200]), Ok(Some(refused)));
-    let submitted =
-        LaneMessage::Submit(Submit { seq: 1, received: 2, flags: UrbFlags::SHORT_NOT_OK, length: 0, setup: None });
-    assert_eq!(LaneMessage::decode(0x0202, &[1, 2, 0xfd, 0, 0]), Ok(Some(submitted)));
+    let submitted = LaneMessage::Submit(Submit {
+        seq: 1,
+        received: 2,
+        flags: UrbFlags::SHORT_NOT_OK,
+        length: 0,
+        setup: None,
+        packets: 0,
+    });
+    assert_eq!(LaneMessage::decode(0x0202, &[1, 2, 0xfd, 0, 0, 0]), Ok(Some(submitted)));
 }
 
 #[test]
@@ -217,8 +223,8 @@ fn session_zero_is_refused() {
 #[test]
 fn sequence_number_zero_is_refused() {
     assert_eq!(field(ControlMessage::decode(0x000a, &[1, 1, 0])), FieldError::Sequence);
-    assert_eq!(field(LaneMessage::decode(0x0202, &[0, 0, 0, 0, 0])), FieldError::Sequence);
-    assert_eq!(field(LaneMessage::decode(0x0203, &[0, 0, 0])), FieldError::Sequence);
+    assert_eq!(field(LaneMessage::decode(0x0202, &[0, 0, 0, 0, 0, 0])), FieldError::Sequence);
+    assert_eq!(field(LaneMessage::decode(0x0203, &[0, 0, 0, 0])), FieldError::Sequence);
 }
 
 #[test]
@@ -240,9 +246,20 @@ fn transfers_beyond_the_limit_are_refused() {
     // 16 MiB + 1 in the decoder's variable length
     let length = [0x81, 0x80, 0x80, 0x08];
     let expected = FieldError::UrbTooLong(MAX_URB_LEN + 1);
-    let submit = [&[1, 0, 0], length.as_slice(), &[0]].concat();
+    let submit = [&[1, 0, 0], length.as_slice(), &[0, 0]].concat();
     assert_eq!(field(LaneMessage::decode(0x0202, &submit)), expected);
-    let complete = [&[1, 0], length.as_slice()].concat();
+    let complete = [&[1, 0], length.as_slice(), &[0]].concat();
+    assert_eq!(field(LaneMessage::decode(0x0203, &complete)), expected);
+}
+
+#[test]
+fn more_packets_than_the_limit_are_refused() {
+    // 1025 in the decoder's variable length
+    let packets = [0x81, 0x08];
+    let expected = FieldError::TooManyPackets(1025);
+    let submit = [[1, 0, 0, 0, 0].as_slice(), &packets].concat();
+    assert_eq!(field(LaneMessage::decode(0x0202, &submit)), expected);
+    let complete = [[1, 0, 0].as_slice(), &packets].concat();
     assert_eq!(field(LaneMessage::decode(0x0203, &complete)), expected);
 }
 
@@ -300,7 +317,7 @@ fn lists_beyond_the_limit_are_refused() {
     }
 }
 
-const SUBMIT: Submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 100, setup: None };
+const SUBMIT: Submit = Submit { seq: 1, received: 0, flags: UrbFlags::empty(), length: 100, setup: None, packets: 0 };
 
 #[test]
 fn a_submit_has_the_payload_that_its_direction_calls_for() {
@@ -310,6 +327,19 @@ fn a_submit_has_the_payload_that_its_direction_calls_for() {
     assert_eq!(field(SUBMIT.check(0x02, 0)), payload(100, 0));
     assert_eq!(SUBMIT.check(0x81, 0), Ok(()));
     assert_eq!(field(SUBMIT.check(0x81, 100)), payload(0, 100));
+}
+
+#[test]
+fn the_table_of_an_isochronous_urb_counts_as_payload() {
+    let payload = |expected, got| FieldError::Payload { expected, got };
+    let submit = Submit { packets: 8, ..SUBMIT };
+    assert_eq!(submit.check(0x02, 132), Ok(()));
+    assert_eq!(field(submit.check(0x02, 100)), payload(132, 100));
+    assert_eq!(submit.check(0x81, 32), Ok(()));
+    let complete = Complete { seq: 1, status: UrbStatus::Ok, actual_length: 100, packets: 8 };
+    assert_eq!(complete.check(Direction::In, 100, 140), Ok(()));
+    assert_eq!(complete.check(Direction::Out, 100, 40), Ok(()));
+    assert_eq!(field(complete.check(Direction::In, 100, 100)), payload(140, 100));
 }
 
 #[test]
@@ -325,7 +355,7 @@ fn a_setup_packet_belongs_to_the_control_endpoint() {
 
 #[test]
 fn a_completion_is_held_against_its_urb() {
-    let complete = |actual_length| Complete { seq: 1, status: UrbStatus::Ok, actual_length };
+    let complete = |actual_length| Complete { seq: 1, status: UrbStatus::Ok, actual_length, packets: 0 };
     assert_eq!(complete(100).check(Direction::In, 100, 100), Ok(()));
     assert_eq!(complete(100).check(Direction::Out, 100, 0), Ok(()));
     assert_eq!(

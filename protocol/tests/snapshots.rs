@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage,
-    LanePosition, MAJOR, MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal,
-    Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus,
+    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, IsoPacket,
+    LaneMessage, LanePosition, MAJOR, MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress,
+    Prefix, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus, iso,
 };
 
 /// A frame as pieces of hex with their meaning.
@@ -374,20 +374,27 @@ fn lane_open() {
 
 #[test]
 fn submit_out() {
-    let message =
-        LaneMessage::Submit(Submit { seq: 5, received: 300, flags: UrbFlags::ZERO_PACKET, length: 512, setup: None });
+    let message = LaneMessage::Submit(Submit {
+        seq: 5,
+        received: 300,
+        flags: UrbFlags::ZERO_PACKET,
+        length: 512,
+        setup: None,
+        packets: 0,
+    });
     assert_lane(
         &message,
         512,
         &[
             ("02 02", "kind"),
-            ("07 00", "length of the header"),
+            ("08 00", "length of the header"),
             ("00 02 00 00", "length of the payload"),
             ("05", "number of the URB"),
             ("ac 02", "completions received: 300"),
             ("02", "flags: zero packet"),
             ("80 04", "length: 512"),
             ("00", "no setup packet"),
+            ("00", "packets"),
         ],
     );
 }
@@ -400,38 +407,66 @@ fn submit_control_in() {
         flags: UrbFlags::SHORT_NOT_OK,
         length: 18,
         setup: Some([0x80, 6, 0, 1, 0, 0, 18, 0]),
+        packets: 0,
     });
     assert_lane(
         &message,
         0,
         &[
             ("02 02", "kind"),
-            ("0d 00", "length of the header"),
+            ("0e 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "number of the URB"),
             ("00", "completions received: 0"),
             ("01", "flags: short not ok"),
             ("12", "length: 18"),
             ("01 80 06 00 01 00 00 12 00", "setup packet"),
+            ("00", "packets"),
         ],
     );
 }
 
 #[test]
 fn complete() {
-    let message = LaneMessage::Complete(Complete { seq: 1, status: UrbStatus::Stalled, actual_length: 300 });
+    let message =
+        LaneMessage::Complete(Complete { seq: 1, status: UrbStatus::Stalled, actual_length: 300, packets: 0 });
     assert_lane(
         &message,
         300,
         &[
             ("03 02", "kind"),
-            ("04 00", "length of the header"),
+            ("05 00", "length of the header"),
             ("2c 01 00 00", "length of the payload"),
             ("01", "number of the URB"),
             ("02", "status: stalled"),
             ("ac 02", "bytes transferred: 300"),
+            ("00", "packets"),
         ],
     );
+}
+
+#[test]
+fn isochronous() {
+    let submit = Submit { seq: 2, received: 0, flags: UrbFlags::empty(), length: 300, setup: None, packets: 2 };
+    assert_lane(
+        &LaneMessage::Submit(submit),
+        8,
+        &[
+            ("02 02", "kind"),
+            ("07 00", "length of the header"),
+            ("08 00 00 00", "length of the payload"),
+            ("02", "number of the URB"),
+            ("00", "completions received: 0"),
+            ("00", "flags: none"),
+            ("ac 02", "length: 300"),
+            ("00", "no setup packet"),
+            ("02", "packets"),
+        ],
+    );
+    let packet = |actual_length, status| IsoPacket { actual_length, status };
+    assert_eq!(iso::encode_lengths(&[44, 256])[..], [44, 0, 0, 0, 0, 1, 0, 0]);
+    let packets = [packet(44, UrbStatus::Ok), packet(0, UrbStatus::Failed)];
+    assert_eq!(iso::encode_packets(&packets)[..], [44, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 }
 
 #[test]
@@ -508,7 +543,7 @@ fn the_numbers_of_enums() {
 
     let completed = |status| {
         let (seq, actual_length) = (1, 0);
-        LaneMessage::Complete(Complete { seq, status, actual_length }).encode(0)
+        LaneMessage::Complete(Complete { seq, status, actual_length, packets: 0 }).encode(0)
     };
     let statuses = [
         UrbStatus::Ok,
@@ -524,7 +559,7 @@ fn the_numbers_of_enums() {
         UrbStatus::Invalid,
     ];
     assert_eq!(statuses, UrbStatus::ALL);
-    assert_eq!(numbers(&statuses, completed, 2), (0..=10).collect::<Vec<u8>>());
+    assert_eq!(numbers(&statuses, completed, 3), (0..=10).collect::<Vec<u8>>());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Importer sessions: the local kernel on one side, a peer's lanes on the other.
 
+mod iso;
 mod pump;
 mod session;
 mod usbip;

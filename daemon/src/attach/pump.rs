@@ -15,8 +15,8 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use iroh::endpoint::SendStream;
 use p2pusb_protocol::{
-    Complete, ControlMessage, EndReason, FrameLimits, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
-    MAX_URBS_PER_LANE, SessionId, Submit, UrbFlags, UrbStatus,
+    Complete, ControlMessage, EndReason, FieldError, FrameLimits, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
+    MAX_URBS_PER_LANE, ProtocolError, SessionId, Submit, UrbFlags, UrbStatus, iso,
 };
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _},
@@ -29,10 +29,11 @@ use tracing::{debug, warn};
 
 use super::{
     Counters,
+    iso::Packets,
     usbip::{self, Command, Reply},
 };
 use crate::net::{
-    frames::{FrameError, read_frame, write_frame},
+    frames::{FrameError, Payload, read_frame, write_frame, write_lane_frame},
     link::Connected,
 };
 
@@ -83,8 +84,12 @@ struct Urb {
     flags: UrbFlags,
     length: u32,
     setup: Option<[u8; 8]>,
-    /// The data of an OUT transfer.
+    /// The data of an OUT transfer; that of isochronous packets without gaps.
     data: Bytes,
+    /// The packets of an isochronous URB; none otherwise.
+    packets: Packets,
+    /// The frame in which it was to begin.
+    start_frame: u32,
     /// The number of the kernel's unlink command, once there is one.
     unlinked: Option<u32>,
 }
@@ -93,7 +98,7 @@ struct Lane {
     state: ImporterLane<Urb>,
     waiting: VecDeque<Urb>,
     /// To the stream; `None` without a connection.
-    frames: Option<mpsc::Sender<(Bytes, Bytes)>>,
+    frames: Option<mpsc::Sender<Frame>>,
 }
 
 /// The connection that the lanes use now.
@@ -111,7 +116,7 @@ impl Line {
     }
 
     /// Opens a lane's stream.
-    fn open(&mut self, session: SessionId, endpoint: u8) -> mpsc::Sender<(Bytes, Bytes)> {
+    fn open(&mut self, session: SessionId, endpoint: u8) -> mpsc::Sender<Frame> {
         let (frames, queue) = mpsc::channel(FRAME_QUEUE);
         self.tasks.spawn(run_lane(self.link.clone(), session, endpoint, queue, self.events.clone()));
         frames
@@ -126,6 +131,9 @@ enum Whereabouts {
     /// On its way, as this lane's sequence number.
     Sent(u8, u64),
 }
+
+/// A frame for a lane: prefix and header, and the payload.
+type Frame = (Bytes, Payload);
 
 /// Why the pump stops.
 enum Fault {
@@ -257,30 +265,36 @@ impl Pump {
             // the queue say it.
             if let Some(frames) = lane.frames.as_ref().filter(|frames| frames.capacity() > MAX_URBS_PER_LANE) {
                 let received = lane.state.acknowledge();
-                let _ = frames.try_send((LaneMessage::Acknowledge { received }.encode(0), Bytes::new()));
+                let _ = frames.try_send((LaneMessage::Acknowledge { received }.encode(0), Payload::default()));
             }
         }
     }
 
     async fn submit(&mut self, command: usbip::Submit, replies: &mpsc::Sender<Reply>) -> Result<(), Fault> {
-        if !command.iso_packets.is_empty() {
-            return reply(replies, usbip::ret_submit_iso_failed(&command, UrbStatus::Invalid.errno())).await;
-        }
-        let usbip::Submit { seqnum, endpoint, input, length, setup, data, .. } = command;
+        let usbip::Submit { seqnum, endpoint, input, mut length, setup, mut data, packets, start_frame, .. } = command;
         if self.lanes.len() >= MAX_LANES && !self.lanes.contains_key(&endpoint) {
-            return reply(replies, usbip::ret_submit(seqnum, UrbStatus::NoEndpoint.errno(), 0, Bytes::new())).await;
+            return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::NoEndpoint, &packets)).await;
+        }
+        if !packets.is_empty() {
+            let Some(carried) = packets.length(length) else {
+                return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::Invalid, &packets)).await;
+            };
+            length = carried;
+            if !input {
+                data = packets.gather(data);
+            }
         }
         let flag = |set: bool, flag: UrbFlags| if set { flag } else { UrbFlags::empty() };
         let flags =
             flag(command.short_not_ok, UrbFlags::SHORT_NOT_OK) | flag(command.zero_packet, UrbFlags::ZERO_PACKET);
         let setup = (endpoint == 0).then_some(setup);
-        let urb = Urb { seqnum, input, flags, length, setup, data, unlinked: None };
+        let urb = Urb { seqnum, input, flags, length, setup, data, packets, start_frame, unlinked: None };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
             let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint));
             Lane { state: ImporterLane::new(), waiting: VecDeque::new(), frames }
         });
         if lane.waiting.len() >= MAX_WAITING {
-            return reply(replies, usbip::ret_submit(seqnum, UrbStatus::NoMemory.errno(), 0, Bytes::new())).await;
+            return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::NoMemory, &urb.packets)).await;
         }
         lane.waiting.push_back(urb);
         self.urbs.insert(seqnum, Whereabouts::Waiting(endpoint));
@@ -316,10 +330,10 @@ impl Pump {
         &mut self,
         endpoint: u8,
         complete: Complete,
-        mut data: Bytes,
+        payload: Bytes,
         replies: &mpsc::Sender<Reply>,
     ) -> Result<(), Fault> {
-        let Complete { seq, status, actual_length } = complete;
+        let Complete { seq, status, .. } = complete;
         let lane = self.lanes.get_mut(&endpoint);
         let Some((lane, urb)) = lane.and_then(|lane| lane.state.complete(seq).map(|urb| (lane, urb))) else {
             // vhci would drop the device for an answer to a URB that it never submitted.
@@ -332,19 +346,14 @@ impl Pump {
         if self.acknowledge.is_none() && lane.state.owes_acknowledgement() {
             self.acknowledge = Some(Instant::now() + ACKNOWLEDGE_DELAY);
         }
-        // Clamped to what was submitted, whatever the peer says: the kernel trusts these numbers.
-        let actual_length = if urb.input {
-            data.truncate(urb.length.min(actual_length) as usize);
-            data.len() as u32
-        } else {
-            data.clear();
-            actual_length.min(urb.length)
-        };
-        self.counters.count(urb.input, actual_length);
         if let (Some(seqnum), UrbStatus::Cancelled) = (urb.unlinked, status) {
+            self.counters.count(urb.input, 0);
             return reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await;
         }
-        reply(replies, usbip::ret_submit(urb.seqnum, status.errno(), actual_length, data)).await?;
+        let (answer, actual_length) =
+            urb.answer(complete, payload).map_err(|error| Fault::Protocol(error.to_string()))?;
+        self.counters.count(urb.input, actual_length);
+        reply(replies, answer).await?;
         match urb.unlinked {
             Some(seqnum) => reply(replies, usbip::ret_unlink(seqnum, 0)).await,
             None => Ok(()),
@@ -358,9 +367,43 @@ async fn reply(replies: &mpsc::Sender<Reply>, reply: Reply) -> Result<(), Fault>
 
 impl Urb {
     /// Its submit, as a frame.
-    fn frame(&self, seq: u64, received: u64) -> (Bytes, Bytes) {
-        let submit = Submit { seq, received, flags: self.flags, length: self.length, setup: self.setup };
-        (LaneMessage::Submit(submit).encode(self.data.len() as u32), self.data.clone())
+    fn frame(&self, seq: u64, received: u64) -> Frame {
+        let Self { flags, length, setup, .. } = *self;
+        let lengths: Vec<u32> = self.packets.lengths().collect();
+        let submit = Submit { seq, received, flags, length, setup, packets: self.packets.count() };
+        let payload = Payload { table: iso::encode_lengths(&lengths), data: self.data.clone() };
+        (LaneMessage::Submit(submit).encode(payload.len()), payload)
+    }
+
+    /// What the kernel is told of its end, and how many bytes were moved. Clamped to what was submitted, whatever the
+    /// peer says: the kernel trusts these numbers. An error means that the packets are not those that were submitted.
+    fn answer(&self, complete: Complete, mut payload: Bytes) -> Result<(Reply, u32), ProtocolError> {
+        let Complete { status, actual_length, packets, .. } = complete;
+        if !self.packets.is_empty() {
+            if packets == 0 {
+                return Ok((usbip::ret_submit_failed(self.seqnum, status, &self.packets), 0));
+            }
+            let outcomes = iso::decode_packets(packets, actual_length, self.packets.lengths(), &mut payload)?;
+            let expected = if self.input { actual_length } else { 0 };
+            if payload.len() != expected as usize {
+                let got = payload.len() as u32;
+                return Err(ProtocolError::Invalid {
+                    message: "complete",
+                    source: FieldError::Payload { expected, got },
+                });
+            }
+            let (seqnum, errno) = (self.seqnum, status.errno());
+            let reply = usbip::ret_submit_iso(seqnum, errno, self.start_frame, &self.packets, &outcomes, payload);
+            return Ok((reply, actual_length));
+        }
+        let actual_length = if self.input {
+            payload.truncate(self.length.min(actual_length) as usize);
+            payload.len() as u32
+        } else {
+            payload.clear();
+            actual_length.min(self.length)
+        };
+        Ok((usbip::ret_submit(self.seqnum, status.errno(), actual_length, payload), actual_length))
     }
 }
 
@@ -405,7 +448,7 @@ async fn run_lane(
     link: Connected,
     session: SessionId,
     endpoint: u8,
-    mut queue: mpsc::Receiver<(Bytes, Bytes)>,
+    mut queue: mpsc::Receiver<Frame>,
     events: mpsc::Sender<LaneEvent>,
 ) {
     let violation = match link.open_lane().await {
@@ -446,10 +489,10 @@ async fn run_lane(
 
 async fn write_frames(
     to: &mut SendStream,
-    queue: &mut mpsc::Receiver<(Bytes, Bytes)>,
+    queue: &mut mpsc::Receiver<Frame>,
 ) -> Result<(), iroh::endpoint::WriteError> {
     while let Some((head, payload)) = queue.recv().await {
-        write_frame(to, head, payload).await?;
+        write_lane_frame(to, head, payload).await?;
     }
     Ok(())
 }

@@ -4,8 +4,10 @@
 //! but not blindly: a length beyond what a URB may have ends the session.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use p2pusb_protocol::MAX_URB_LEN;
+use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, MAX_URB_LEN, UrbStatus};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::iso::{PACKET_LEN, Packets};
 
 const CMD_SUBMIT: u32 = 1;
 const CMD_UNLINK: u32 = 2;
@@ -13,12 +15,6 @@ const RET_SUBMIT: u32 = 3;
 const RET_UNLINK: u32 = 4;
 
 const HEADER_LEN: usize = 48;
-
-/// One packet of an isochronous URB on the wire: offset, length, actual length, status.
-const ISO_PACKET_LEN: usize = 16;
-
-/// The most isochronous packets of one URB (usbip_common.h: USBIP_MAX_ISO_PACKETS).
-const MAX_ISO_PACKETS: u32 = 1024;
 
 /// include/linux/usb.h
 const URB_SHORT_NOT_OK: u32 = 0x0001;
@@ -51,14 +47,16 @@ pub(super) struct Submit {
     pub(super) short_not_ok: bool,
     /// An OUT transfer ends with a short packet.
     pub(super) zero_packet: bool,
-    /// How many bytes.
+    /// How many bytes the buffer has.
     pub(super) length: u32,
+    /// The frame in which an isochronous URB was to begin.
+    pub(super) start_frame: u32,
     /// The SETUP packet; meaningful on endpoint 0 only.
     pub(super) setup: [u8; 8],
     /// The data of an OUT transfer.
     pub(super) data: Bytes,
-    /// The packet descriptors of an isochronous URB as they came; empty otherwise.
-    pub(super) iso_packets: Bytes,
+    /// The packets of an isochronous URB; none otherwise.
+    pub(super) packets: Packets,
 }
 
 /// The kernel said something that it should not say.
@@ -101,13 +99,13 @@ pub(super) async fn read_command(from: &mut (impl AsyncRead + Unpin)) -> Result<
             // 0 or -1 (0xffffffff) for everything that is not isochronous, as Documentation/ says.
             let packets = match word(&header, 8) {
                 u32::MAX => 0,
-                packets if packets > MAX_ISO_PACKETS => return Err(UsbIpError::TooManyPackets(packets)),
+                packets if packets > MAX_ISO_PACKETS.into() => return Err(UsbIpError::TooManyPackets(packets)),
                 packets => packets,
             };
             let mut setup = [0; 8];
             setup.copy_from_slice(&header[40..48]);
             let data = read_bytes(from, if input { 0 } else { length as usize }).await?;
-            let iso_packets = read_bytes(from, packets as usize * ISO_PACKET_LEN).await?;
+            let packets = Packets::new(read_bytes(from, packets as usize * PACKET_LEN).await?);
             let endpoint = if number == 0 { 0 } else { number | if input { 0x80 } else { 0 } };
             Ok(Command::Submit(Submit {
                 seqnum,
@@ -116,9 +114,10 @@ pub(super) async fn read_command(from: &mut (impl AsyncRead + Unpin)) -> Result<
                 short_not_ok: flags & URB_SHORT_NOT_OK != 0,
                 zero_packet: flags & URB_ZERO_PACKET != 0,
                 length,
+                start_frame: word(&header, 7),
                 setup,
                 data,
-                iso_packets,
+                packets,
             }))
         }
         other => Err(UsbIpError::UnknownCommand(other)),
@@ -169,20 +168,29 @@ pub(super) fn ret_submit(seqnum: u32, errno: i32, actual_length: u32, data: Byte
     }
 }
 
-/// An isochronous URB that was not run: the kernel wants as many packet descriptors back as it sent.
-pub(super) fn ret_submit_iso_failed(urb: &Submit, errno: i32) -> Reply {
-    let packets = (urb.iso_packets.len() / ISO_PACKET_LEN) as u32;
-    let mut descriptors = BytesMut::with_capacity(urb.iso_packets.len());
-    for packet in urb.iso_packets.chunks_exact(ISO_PACKET_LEN) {
-        descriptors.put_slice(&packet[0..8]);
-        descriptors.put_u32(0);
-        descriptors.put_i32(errno);
+/// A finished isochronous URB: what its packets carried is in `data` (IN) without gaps. The kernel wants as many packets
+/// back as it sent, and has them add up to what the header says.
+pub(super) fn ret_submit_iso(
+    seqnum: u32,
+    errno: i32,
+    start_frame: u32,
+    packets: &Packets,
+    outcomes: &[IsoPacket],
+    data: Bytes,
+) -> Reply {
+    let actual_length = outcomes.iter().map(|packet| packet.actual_length).sum();
+    let (iso_packets, failed) = packets.answer(outcomes.iter().copied());
+    let words = [errno as u32, actual_length, start_frame, packets.count().into(), failed];
+    Reply { header: header(RET_SUBMIT, seqnum, words), data, iso_packets }
+}
+
+/// A URB that did not run.
+pub(super) fn ret_submit_failed(seqnum: u32, status: UrbStatus, packets: &Packets) -> Reply {
+    if packets.is_empty() {
+        return ret_submit(seqnum, status.errno(), 0, Bytes::new());
     }
-    Reply {
-        header: header(RET_SUBMIT, urb.seqnum, [errno as u32, 0, 0, packets, packets]),
-        data: Bytes::new(),
-        iso_packets: descriptors.freeze(),
-    }
+    let outcomes = vec![IsoPacket { actual_length: 0, status }; packets.count().into()];
+    ret_submit_iso(seqnum, status.errno(), 0, packets, &outcomes, Bytes::new())
 }
 
 /// The answer to an unlink: -ECONNRESET when the URB was cancelled (and nothing else will be said of it),
@@ -247,7 +255,7 @@ mod tests {
         let mut from = &*bytes;
         let Command::Submit(urb) = read_command(&mut from).await.unwrap() else { panic!() };
         assert!(matches!(read_command(&mut from).await, Ok(Command::Submit(_))));
-        let reply = ret_submit_iso_failed(&urb, -22);
+        let reply = ret_submit_failed(urb.seqnum, UrbStatus::Invalid, &urb.packets);
         assert_eq!(word(&reply.header, 8), 2);
         assert_eq!(&reply.iso_packets[16..28], [0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 0]);
         assert_eq!(reply.iso_packets[28..32], (-22i32).to_be_bytes());

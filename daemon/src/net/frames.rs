@@ -70,6 +70,33 @@ pub(crate) async fn write_frame(to: &mut SendStream, head: Bytes, payload: Bytes
     if payload.is_empty() { to.write_chunk(head).await } else { to.write_all_chunks(&mut [head, payload]).await }
 }
 
+/// As [`write_frame`], with a payload in two parts, either of which may be empty.
+pub(crate) async fn write_lane_frame(to: &mut SendStream, head: Bytes, payload: Payload) -> Result<(), WriteError> {
+    let Payload { table, data } = payload;
+    match (table.is_empty(), data.is_empty()) {
+        (true, _) => write_frame(to, head, data).await,
+        (false, true) => write_frame(to, head, table).await,
+        (false, false) => to.write_all_chunks(&mut [head, table, data]).await,
+    }
+}
+
+/// What stands behind the header of a lane's frame.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Payload {
+    /// The table of an isochronous URB's packets; empty for every other one.
+    pub(crate) table: Bytes,
+    /// The data of the URB.
+    pub(crate) data: Bytes,
+}
+
+impl Payload {
+    /// Bytes on the wire.
+    pub(crate) fn len(&self) -> u32 {
+        // Within a URB's limits, both of them.
+        (self.table.len() + self.data.len()) as u32
+    }
+}
+
 impl From<FrameError> for io::Error {
     fn from(error: FrameError) -> Self {
         io::Error::other(error)

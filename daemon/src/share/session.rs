@@ -15,7 +15,8 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::{RecvStream, SendStream};
 use p2pusb_protocol::{
-    Accept, EndReason, FrameLimits, LaneError, LaneMessage, LanePosition, MAX_LANES, Submit, UnlinkOutcome, UrbStatus,
+    Accept, Direction, EndReason, FrameLimits, LaneError, LaneMessage, LanePosition, MAX_LANES, ProtocolError, Submit,
+    UnlinkOutcome, UrbStatus, iso,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -26,7 +27,7 @@ use tracing::{debug, warn};
 use super::lane::Lane;
 use crate::{
     error::{Error, Result},
-    net::frames::{FrameError, read_frame, write_frame},
+    net::frames::{FrameError, read_frame, write_lane_frame},
     stop::Stop,
     usb::{
         BusPath, Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost,
@@ -34,7 +35,7 @@ use crate::{
     },
 };
 
-/// Control and interrupt lanes go before bulk lanes.
+/// Control, interrupt and isochronous lanes go before bulk lanes.
 const PRIORITY_URGENT: i32 = 1;
 
 /// A device that a peer has claimed.
@@ -191,7 +192,7 @@ impl ShareSession {
             completions.ok_or_else(|| format!("the lane of endpoint {endpoint:#04x} was opened twice"))?
         };
         let mut serving = Serving { session: Working::new(&self), endpoint, completions: Some(completions) };
-        if matches!(self.device.endpoint(endpoint), Some(TransferType::Control | TransferType::Interrupt)) {
+        if self.device.endpoint(endpoint) != Some(TransferType::Bulk) {
             // A closed stream has no priority; its lane ends at once anyway.
             let _ = to.set_priority(PRIORITY_URGENT);
         }
@@ -248,20 +249,20 @@ impl ShareSession {
     /// A URB has ended without a transfer.
     fn finish(&self, endpoint: u8, seq: u64, status: UrbStatus) {
         let done = self.lanes().entry(endpoint).or_default().done.clone();
-        let completion = Completion { endpoint, tag: seq, status, actual_length: 0, data: Bytes::new() };
+        let completion =
+            Completion { endpoint, tag: seq, status, actual_length: 0, data: Bytes::new(), packets: Vec::new() };
         if done.try_send(completion).is_err() {
             warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {seq} of endpoint {endpoint:#04x} ended and nobody can be told");
         }
     }
 
-    fn submit(&self, endpoint: u8, submit: Submit, payload: Bytes) -> Result<Submitted, String> {
-        let input = submit.setup.map_or(endpoint, |setup| setup[0]) & 0x80 != 0;
-        if (endpoint == 0) != submit.setup.is_some() {
-            return Err("a SETUP packet belongs to endpoint 0, and to no other".to_owned());
-        }
-        if payload.len() != if input { 0 } else { submit.length as usize } {
-            return Err(format!("a URB of {} bytes came with {} bytes of data", submit.length, payload.len()));
-        }
+    fn submit(&self, endpoint: u8, submit: Submit, mut payload: Bytes) -> Result<Submitted, String> {
+        // Within the limit of a frame.
+        submit.check(endpoint, payload.len() as u32).map_err(|error| describe(&error))?;
+        let packets = match submit.packets {
+            0 => Vec::new(),
+            count => iso::decode_lengths(count, submit.length, &mut payload).map_err(|error| describe(&error))?,
+        };
         let mut lanes = self.lanes();
         let lane = lanes.entry(endpoint).or_default();
         match lane.state.accept(submit.seq, submit.length, submit.received).map_err(|error| error.to_string())? {
@@ -271,8 +272,11 @@ impl ShareSession {
         if let Some(request) = submit.setup.as_ref().and_then(special_request) {
             return Ok(Submitted::Special(request));
         }
-        let data = if input { TransferData::In(submit.length as usize) } else { TransferData::Out(payload) };
-        let transfer = Transfer { endpoint, setup: submit.setup, data, flags: submit.flags };
+        let data = match submit.direction(endpoint) {
+            Direction::In => TransferData::In(submit.length as usize),
+            Direction::Out => TransferData::Out(payload),
+        };
+        let transfer = Transfer { endpoint, setup: submit.setup, data, flags: submit.flags, packets };
         Ok(match self.device.submit(transfer, submit.seq, &lane.done) {
             Ok(()) => Submitted::Running,
             Err(status) => Submitted::Finished(status),
@@ -313,9 +317,9 @@ impl ShareSession {
         loop {
             // First what another connection did not bring over.
             let next = self.lanes().entry(endpoint).or_default().state.send();
-            if let Some((complete, data)) = next {
-                let head = LaneMessage::Complete(complete).encode(data.len() as u32);
-                if let Err(error) = write_frame(&mut to, head, data).await {
+            if let Some((complete, payload)) = next {
+                let head = LaneMessage::Complete(complete).encode(payload.len());
+                if let Err(error) = write_lane_frame(&mut to, head, payload).await {
                     return debug!("a lane's stream failed: {error}");
                 }
                 continue;
@@ -331,6 +335,12 @@ impl ShareSession {
             }
         }
     }
+}
+
+/// A protocol error with what it comes from, for people.
+fn describe(error: &ProtocolError) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 enum Submitted {

@@ -131,7 +131,7 @@ impl OpenDevice {
         self.transfers.endpoint(address)
     }
 
-    /// Starts a transfer of type control, bulk or interrupt. However it ends, exactly one [`Completion`] with its
+    /// Starts a transfer. However it ends, exactly one [`Completion`] with its
     /// endpoint and `tag` is put into `done`, within the kernel's own time: no timeout is added. After an error there is
     /// none.
     ///
@@ -144,7 +144,8 @@ impl OpenDevice {
     /// The status that the URB is to be completed with:
     /// * `Gone`: unplugged or given back,
     /// * `NoEndpoint`: not in the present configuration and alternate settings, or they are being changed,
-    /// * `Invalid`: the endpoint's type, the direction, the setup packet and the data don't go together; the setup
+    /// * `Invalid`: the endpoint's type, the direction, the setup packet, the packets and the data don't go together; the
+    ///   setup
     ///   packet is a [special request](super::special_request); the tag is in flight on this endpoint already; a
     ///   control transfer of more than 4096 bytes, which usbfs does not carry,
     /// * `NoMemory`: more than usbfs has memory for, or no place left in `done`,

@@ -2,7 +2,7 @@
 
 use std::os::raw::c_int;
 
-use p2pusb_protocol::UrbStatus;
+use p2pusb_protocol::{IsoPacket, UrbStatus};
 use rusb::ffi::constants as libusb;
 
 use super::TransferType;
@@ -35,6 +35,33 @@ pub(super) fn urb_status(status: c_int, request: &Request, actual: usize) -> Urb
         libusb::LIBUSB_TRANSFER_NO_DEVICE => UrbStatus::Gone,
         libusb::LIBUSB_TRANSFER_OVERFLOW => UrbStatus::Overflow,
         libusb::LIBUSB_TRANSFER_TIMED_OUT => UrbStatus::TimedOut,
+        _ => UrbStatus::Failed,
+    }
+}
+
+/// The status of an isochronous transfer that libusb has ended with `status`. What failed on the bus is said of each packet;
+/// the transfer as a whole is done when all of them had their turn.
+pub(super) fn iso_status(status: c_int, packets: &[IsoPacket]) -> UrbStatus {
+    match status {
+        libusb::LIBUSB_TRANSFER_COMPLETED => UrbStatus::Ok,
+        libusb::LIBUSB_TRANSFER_CANCELLED if packets.iter().all(|packet| packet.status == UrbStatus::Ok) => {
+            UrbStatus::Ok
+        }
+        libusb::LIBUSB_TRANSFER_CANCELLED => UrbStatus::Cancelled,
+        libusb::LIBUSB_TRANSFER_NO_DEVICE => UrbStatus::Gone,
+        libusb::LIBUSB_TRANSFER_TIMED_OUT => UrbStatus::TimedOut,
+        _ => UrbStatus::Failed,
+    }
+}
+
+/// The status of one isochronous packet.
+pub(super) fn packet_status(status: c_int) -> UrbStatus {
+    match status {
+        libusb::LIBUSB_TRANSFER_COMPLETED => UrbStatus::Ok,
+        libusb::LIBUSB_TRANSFER_STALL => UrbStatus::Stalled,
+        libusb::LIBUSB_TRANSFER_NO_DEVICE => UrbStatus::Gone,
+        libusb::LIBUSB_TRANSFER_OVERFLOW => UrbStatus::Overflow,
+        libusb::LIBUSB_TRANSFER_CANCELLED => UrbStatus::Cancelled,
         _ => UrbStatus::Failed,
     }
 }
@@ -138,6 +165,19 @@ mod tests {
         assert_eq!(cancelled(Request { zero_packet: true, ..out }, 1024), UrbStatus::Cancelled);
         let control = Request { kind: TransferType::Control, ..bulk_in() };
         assert_eq!(cancelled(control, 1024), UrbStatus::Cancelled);
+    }
+
+    #[test]
+    fn an_isochronous_transfer_is_done_when_all_its_packets_are() {
+        let packet = |status| IsoPacket { actual_length: 8, status };
+        let (good, bad) = (packet(UrbStatus::Ok), packet(UrbStatus::Failed));
+        assert_eq!(iso_status(libusb::LIBUSB_TRANSFER_COMPLETED, &[good, bad]), UrbStatus::Ok);
+        assert_eq!(iso_status(libusb::LIBUSB_TRANSFER_CANCELLED, &[good, good]), UrbStatus::Ok);
+        assert_eq!(iso_status(libusb::LIBUSB_TRANSFER_CANCELLED, &[good, bad]), UrbStatus::Cancelled);
+        assert_eq!(iso_status(libusb::LIBUSB_TRANSFER_NO_DEVICE, &[good]), UrbStatus::Gone);
+        assert_eq!(iso_status(libusb::LIBUSB_TRANSFER_ERROR, &[good]), UrbStatus::Failed);
+        assert_eq!(packet_status(libusb::LIBUSB_TRANSFER_ERROR), UrbStatus::Failed);
+        assert_eq!(packet_status(libusb::LIBUSB_TRANSFER_OVERFLOW), UrbStatus::Overflow);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use p2pusb_protocol::{MAX_URB_LEN, UrbFlags, UrbStatus};
+use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, MAX_URB_LEN, UrbFlags, UrbStatus};
 use rusb::ffi;
 use tokio::sync::mpsc;
 
@@ -59,6 +59,9 @@ pub struct Transfer {
     pub setup: Option<[u8; SETUP_LEN]>,
     /// What to send, or how much to receive.
     pub data: TransferData,
+    /// The lengths of an isochronous transfer's packets, which lie in its data one after the other; empty for every
+    /// other one.
+    pub packets: Vec<u32>,
     /// How to treat short packets: [`UrbFlags::SHORT_NOT_OK`] for IN, [`UrbFlags::ZERO_PACKET`] for bulk OUT.
     pub flags: UrbFlags,
 }
@@ -83,8 +86,11 @@ pub struct Completion {
     pub status: UrbStatus,
     /// How many bytes the device took or gave. Never more than were asked for.
     pub actual_length: u32,
-    /// For IN, the `actual_length` bytes that the device gave, whatever the status; for OUT, empty.
+    /// For IN, the `actual_length` bytes that the device gave, whatever the status; for OUT, empty. Those of an
+    /// isochronous transfer lie one after the other, without gaps where packets were short.
     pub data: Bytes,
+    /// What became of an isochronous transfer's packets; empty for every other one.
+    pub packets: Vec<IsoPacket>,
 }
 
 /// What names a transfer of one device: the endpoint, and the submitter's tag.
@@ -154,9 +160,10 @@ unsafe impl Send for RawTransfer {}
 unsafe impl Sync for RawTransfer {}
 
 impl RawTransfer {
-    fn new() -> Option<Self> {
+    /// With room for so many isochronous packets.
+    fn new(packets: c_int) -> Option<Self> {
         // SAFETY: allocates; zero packets is what all types but isochronous ask for.
-        NonNull::new(unsafe { ffi::libusb_alloc_transfer(0) }).map(Self)
+        NonNull::new(unsafe { ffi::libusb_alloc_transfer(packets) }).map(Self)
     }
 }
 
@@ -328,7 +335,7 @@ impl Transfers {
         max_packet: u16,
         done: &mpsc::Sender<Completion>,
     ) -> Result<Box<InFlight>, UrbStatus> {
-        let Transfer { endpoint, setup, data, flags } = transfer;
+        let Transfer { endpoint, setup, data, flags, packets } = transfer;
         let asked = match &data {
             TransferData::Out(bytes) => bytes.len(),
             TransferData::In(len) => *len,
@@ -336,14 +343,23 @@ impl Transfers {
         if asked > MAX_URB_LEN as usize {
             return Err(UrbStatus::NoMemory);
         }
+        let is_isochronous = kind == TransferType::Isochronous;
+        if packets.is_empty() == is_isochronous || packets.len() > usize::from(MAX_ISO_PACKETS) {
+            return Err(UrbStatus::Invalid);
+        }
+        if is_isochronous && packets.iter().map(|length| u64::from(*length)).sum::<u64>() != asked as u64 {
+            return Err(UrbStatus::Invalid);
+        }
         let is_in = matches!(data, TransferData::In(_));
         let (asked, is_in, buffer) = match (kind, setup) {
             (TransferType::Control, Some(setup)) => control_buffer(setup, data)?,
-            (TransferType::Bulk | TransferType::Interrupt, None) if is_in == (endpoint & 0x80 != 0) => {
+            (TransferType::Bulk | TransferType::Interrupt | TransferType::Isochronous, None)
+                if is_in == (endpoint & 0x80 != 0) =>
+            {
                 let buffer = match data {
                     TransferData::In(len) => Buffer::Own(vec![0; len]),
                     // After an error in the middle of a split transfer libusb moves what came after it, even for OUT.
-                    TransferData::Out(bytes) if self.splits_bulk && bytes.len() > SPLIT_LEN => {
+                    TransferData::Out(bytes) if self.splits_bulk && !is_isochronous && bytes.len() > SPLIT_LEN => {
                         Buffer::Own(bytes.into())
                     }
                     TransferData::Out(bytes) => Buffer::Borrowed(bytes),
@@ -362,7 +378,9 @@ impl Transfers {
             tag,
         };
         let done = done.clone().try_reserve_owned().map_err(|_| UrbStatus::NoMemory)?;
-        let raw = Arc::new(RawTransfer::new().ok_or(UrbStatus::NoMemory)?);
+        // At most MAX_ISO_PACKETS, see above.
+        let packet_count = packets.len() as c_int;
+        let raw = Arc::new(RawTransfer::new(packet_count).ok_or(UrbStatus::NoMemory)?);
         let shared = self.shared.clone();
         let mut flight = Box::new(InFlight { shared, key, endpoint, buffer, request, raw, done });
         let length = c_int::try_from(flight.buffer.len()).map_err(|_| UrbStatus::NoMemory)?;
@@ -386,6 +404,12 @@ impl Transfers {
             (*raw).buffer = buffer;
             (*raw).length = length;
             (*raw).callback = on_done;
+            (*raw).num_iso_packets = packet_count;
+            // `RawTransfer::new` has made room for as many descriptors behind the transfer.
+            let descriptors = (&raw mut (*raw).iso_packet_desc).cast::<ffi::libusb_iso_packet_descriptor>();
+            for (index, packet) in packets.iter().enumerate() {
+                (*descriptors.add(index)).length = *packet;
+            }
         }
         Ok(flight)
     }
@@ -521,11 +545,11 @@ extern "system" fn on_done(transfer: *mut ffi::libusb_transfer) {
 fn deliver(transfer: *mut ffi::libusb_transfer) {
     // SAFETY: libusb has ended the transfer and left its results in it. `user_data` is the box that `fly` gave away,
     // and this is the only time that it is taken back.
-    let (flight, status, actual) = unsafe {
+    let (flight, status, actual, packets) = unsafe {
         let flight: InFlight = *Box::from_raw((*transfer).user_data.cast::<InFlight>());
-        (flight, (*transfer).status, (*transfer).actual_length)
+        (flight, (*transfer).status, (*transfer).actual_length, packets(transfer))
     };
-    let InFlight { shared, key, endpoint, buffer, request, raw, done } = flight;
+    let InFlight { shared, key, endpoint, mut buffer, request, raw, done } = flight;
     {
         let mut table = shared.table();
         table.flights.remove(&key);
@@ -533,16 +557,72 @@ fn deliver(transfer: *mut ffi::libusb_transfer) {
     }
     // The transfer's last trace in libusb, unless somebody is about to find out that it is too late to cancel.
     drop(raw);
-    // What a host controller claims to have moved never exceeds what there was room for.
-    let actual = usize::try_from(actual).unwrap_or(0).min(request.asked);
-    let status = status::urb_status(status, &request, actual);
+    let (status, actual, packets) = if request.kind == TransferType::Isochronous {
+        let actual = match &mut buffer {
+            Buffer::Own(bytes) => pack(bytes, &packets),
+            Buffer::Borrowed(_) => packets.iter().map(|packet| packet.actual as usize).sum(),
+        };
+        let packets: Vec<_> = packets.iter().map(Packet::outcome).collect();
+        (status::iso_status(status, &packets), actual, packets)
+    } else {
+        // What a host controller claims to have moved never exceeds what there was room for.
+        let actual = usize::try_from(actual).unwrap_or(0).min(request.asked);
+        (status::urb_status(status, &request, actual), actual, Vec::new())
+    };
     let data = match buffer {
         Buffer::Own(bytes) if request.is_in => received(bytes, request.kind, actual),
         Buffer::Own(_) | Buffer::Borrowed(_) => Bytes::new(),
     };
     let actual_length = u32::try_from(actual).unwrap_or(u32::MAX);
-    done.send(Completion { endpoint, tag: request.tag, status, actual_length, data });
+    done.send(Completion { endpoint, tag: request.tag, status, actual_length, data, packets });
     shared.rest();
+}
+
+/// One packet of an isochronous transfer that has ended, as libusb describes it.
+struct Packet {
+    length: u32,
+    /// Never more than `length`, whatever the host controller claims.
+    actual: u32,
+    status: c_int,
+}
+
+impl Packet {
+    fn outcome(&self) -> IsoPacket {
+        IsoPacket { actual_length: self.actual, status: status::packet_status(self.status) }
+    }
+}
+
+/// The packets of a transfer; none unless it is an isochronous one.
+///
+/// # Safety
+///
+/// The transfer was allocated with as many packets as it says, and libusb has ended it.
+unsafe fn packets(transfer: *const ffi::libusb_transfer) -> Vec<Packet> {
+    // SAFETY: the descriptors stand behind the transfer, in the same allocation; libusb does not touch them any longer.
+    let descriptors = unsafe {
+        let count = usize::try_from((*transfer).num_iso_packets).unwrap_or(0);
+        std::slice::from_raw_parts((&raw const (*transfer).iso_packet_desc).cast(), count)
+    };
+    let packet = |descriptor: &ffi::libusb_iso_packet_descriptor| Packet {
+        length: descriptor.length,
+        actual: descriptor.actual_length.min(descriptor.length),
+        status: descriptor.status,
+    };
+    descriptors.iter().map(packet).collect()
+}
+
+/// Moves what came in the packets together, to the front of the buffer; says how much that is.
+fn pack(buffer: &mut [u8], packets: &[Packet]) -> usize {
+    let (mut from, mut to) = (0, 0);
+    for packet in packets {
+        let actual = packet.actual as usize;
+        if from != to {
+            buffer.copy_within(from..from + actual, to);
+        }
+        from += packet.length as usize;
+        to += actual;
+    }
+    to
 }
 
 /// The data of an IN transfer, out of its buffer.
@@ -556,4 +636,18 @@ fn received(mut buffer: Vec<u8>, kind: TransferType, actual: usize) -> Bytes {
     }
     buffer.truncate(start + actual);
     Bytes::from(buffer).split_off(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_packets_leave_no_gaps() {
+        let packet = |length, actual| Packet { length, actual, status: 0 };
+        let mut buffer = *b"abcdEFGHijklMNOP";
+        assert_eq!(pack(&mut buffer, &[packet(4, 4), packet(4, 2), packet(4, 0), packet(4, 3)]), 9);
+        assert_eq!(buffer[..9], *b"abcdEFMNO");
+        assert_eq!(pack(&mut buffer, &[]), 0);
+    }
 }

@@ -329,7 +329,7 @@ impl World {
             let urb = self.urb(seq);
             urb.completed = true;
             let status = if urb.unlinked { UrbStatus::Cancelled } else { UrbStatus::Ok };
-            let complete = Complete { seq, status, actual_length: urb.bytes };
+            let complete = Complete { seq, status, actual_length: urb.bytes, packets: 0 };
             assert!(self.exporter.complete(complete, data_of(seq)));
             assert!(!self.exporter.complete(complete, data_of(seq)));
             self.ended.push(complete);
@@ -601,7 +601,7 @@ pub(crate) fn run_hostile(calls: &[u8]) {
                 }
             }
             4 => {
-                let complete = Complete { seq, status: UrbStatus::Ok, actual_length: 0 };
+                let complete = Complete { seq, status: UrbStatus::Ok, actual_length: 0, packets: 0 };
                 let running = match known {
                     Some(Number::Running(bytes) | Number::Cancelled(bytes)) => Some(bytes),
                     _ => None,

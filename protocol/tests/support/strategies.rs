@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use p2pusb_protocol::{
     Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage,
-    LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_LANES, MAX_URB_LEN, OfferedDevice, PairRequest,
-    PairingMessage, PeerAddress, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret,
-    UrbFlags, UrbStatus, clip,
+    LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_ISO_PACKETS, MAX_LANES, MAX_URB_LEN, OfferedDevice,
+    PairRequest, PairingMessage, PeerAddress, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal,
+    TicketSecret, UrbFlags, UrbStatus, clip,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -123,18 +123,23 @@ pub(crate) fn pairing_message() -> impl Strategy<Value = PairingMessage> {
     ]
 }
 
+/// Any number of packets.
+fn packets() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(0), 0..=MAX_ISO_PACKETS]
+}
+
 /// Any valid message on a lane.
 pub(crate) fn lane_message() -> impl Strategy<Value = LaneMessage> {
     let flags = (0..=3_u8).prop_map(UrbFlags::from_bits);
-    let submit = (seq(), count(), flags, length(), option::of(any::<[u8; 8]>()));
-    let complete = (seq(), select(UrbStatus::ALL), length());
+    let submit = (seq(), count(), flags, length(), option::of(any::<[u8; 8]>()), packets());
+    let complete = (seq(), select(UrbStatus::ALL), length(), packets());
     prop_oneof![
         (session(), endpoint()).prop_map(|(session, endpoint)| LaneMessage::Open { session, endpoint }),
-        submit.prop_map(|(seq, received, flags, length, setup)| {
-            LaneMessage::Submit(Submit { seq, received, flags, length, setup })
+        submit.prop_map(|(seq, received, flags, length, setup, packets)| {
+            LaneMessage::Submit(Submit { seq, received, flags, length, setup, packets })
         }),
-        complete.prop_map(|(seq, status, actual_length)| {
-            LaneMessage::Complete(Complete { seq, status, actual_length })
+        complete.prop_map(|(seq, status, actual_length, packets)| {
+            LaneMessage::Complete(Complete { seq, status, actual_length, packets })
         }),
         count().prop_map(|received| LaneMessage::Acknowledge { received }),
     ]
