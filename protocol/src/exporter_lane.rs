@@ -1,11 +1,12 @@
 //! The exporter's side of a lane.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::{
     error::LaneError,
     lane::Complete,
     limits::{MAX_LANE_BYTES, MAX_URB_LEN, MAX_URBS_PER_LANE},
+    numbered::Numbered,
 };
 
 /// Decides what becomes of each submit and each unlink, so that a URB runs at most once, in whatever order
@@ -39,7 +40,7 @@ use crate::{
 pub struct ExporterLane<D> {
     /// The number of the last submit, 0 before the first.
     last: u64,
-    running: BTreeMap<u64, Running>,
+    running: Numbered<Running>,
     /// The sum of what takes up room.
     bytes: usize,
     /// Numbers after `last` that have been unlinked already.
@@ -96,7 +97,7 @@ impl<D: Clone> ExporterLane<D> {
     pub const fn new() -> Self {
         Self {
             last: 0,
-            running: BTreeMap::new(),
+            running: Numbered::new(),
             bytes: 0,
             unlinked_early: BTreeSet::new(),
             kept: VecDeque::new(),
@@ -129,7 +130,7 @@ impl<D: Clone> ExporterLane<D> {
         self.last = seq;
         self.bytes += bytes as usize;
         let cancelled = self.unlinked_early.remove(&seq);
-        self.running.insert(seq, Running { bytes, cancelled });
+        self.running.push(seq, Running { bytes, cancelled });
         Ok(if cancelled { Accept::Cancelled } else { Accept::Run })
     }
 
@@ -179,7 +180,7 @@ impl<D: Clone> ExporterLane<D> {
             self.unlinked_early.insert(seq);
             return Ok(UnlinkOutcome::Remembered);
         }
-        Ok(match self.running.get_mut(&seq) {
+        Ok(match self.running.get_mut(seq) {
             Some(urb) if !urb.cancelled => {
                 urb.cancelled = true;
                 UnlinkOutcome::CancelInFlight
@@ -192,7 +193,7 @@ impl<D: Clone> ExporterLane<D> {
     /// no completion is to be sent.
     #[must_use = "a completion is sent only if this is true"]
     pub fn complete(&mut self, complete: Complete, data: D) -> bool {
-        let Some(Running { bytes, .. }) = self.running.remove(&complete.seq) else {
+        let Some(Running { bytes, .. }) = self.running.remove(complete.seq) else {
             return false;
         };
         self.kept.push_back(Kept { complete, data, bytes });
@@ -229,7 +230,7 @@ impl<D: Clone> ExporterLane<D> {
 
     /// The numbers of the URBs that run, lowest first: what there is to cancel when the session ends.
     pub fn seqs(&self) -> impl Iterator<Item = u64> + '_ {
-        self.running.keys().copied()
+        self.running.iter().map(|(seq, _)| seq)
     }
 }
 

@@ -1,10 +1,9 @@
 //! The importer's side of a lane.
 
-use std::collections::BTreeMap;
-
 use crate::{
     error::LaneError,
     limits::{MAX_LANE_BYTES, MAX_URB_LEN, MAX_URBS_PER_LANE},
+    numbered::Numbered,
 };
 
 /// Numbers the URBs of a lane, keeps the importer's own record `U` of each until it is completed, and
@@ -29,7 +28,7 @@ use crate::{
 pub struct ImporterLane<U> {
     /// The number of the last submit, 0 before the first.
     last: u64,
-    pending: BTreeMap<u64, Pending<U>>,
+    pending: Numbered<Pending<U>>,
     /// The sum of what is pending.
     bytes: usize,
     /// How many completions have come.
@@ -47,7 +46,7 @@ struct Pending<U> {
 impl<U> ImporterLane<U> {
     /// A lane on which nothing has been submitted.
     pub const fn new() -> Self {
-        Self { last: 0, pending: BTreeMap::new(), bytes: 0, received: 0, acknowledged: 0 }
+        Self { last: 0, pending: Numbered::new(), bytes: 0, received: 0, acknowledged: 0 }
     }
 
     /// Whether a URB of that length, IN or OUT, can be submitted now.
@@ -70,14 +69,14 @@ impl<U> ImporterLane<U> {
         }
         self.last += 1;
         self.bytes += bytes as usize;
-        self.pending.insert(self.last, Pending { urb, bytes });
+        self.pending.push(self.last, Pending { urb, bytes });
         Ok(self.last)
     }
 
     /// Takes the completion of URB `seq`. `None` where no such URB is pending: the peer completed one
     /// twice or one that was never submitted, which the protocol does not allow.
     pub fn complete(&mut self, seq: u64) -> Option<U> {
-        let Pending { urb, bytes } = self.pending.remove(&seq)?;
+        let Pending { urb, bytes } = self.pending.remove(seq)?;
         self.bytes -= bytes as usize;
         self.received += 1;
         Some(urb)
@@ -109,37 +108,37 @@ impl<U> ImporterLane<U> {
     pub fn resume(&mut self, last: u64) -> Result<impl Iterator<Item = (u64, &U)>, LaneError> {
         let missing = self.last.checked_sub(last).ok_or(LaneError::Position { said: last, last: self.last })?;
         // What did not come has not been completed.
-        if self.pending.range(last + 1..).count() as u64 != missing {
+        if self.pending.after(last).len() as u64 != missing {
             return Err(LaneError::Position { said: last, last: self.last });
         }
-        Ok(self.pending.range(last + 1..).map(|(seq, pending)| (*seq, &pending.urb)))
+        Ok(self.pending.after(last).map(|(seq, pending)| (seq, &pending.urb)))
     }
 
     /// The URBs that are pending, in order.
     pub fn pending(&self) -> impl Iterator<Item = (u64, &U)> {
-        self.pending.iter().map(|(seq, pending)| (*seq, &pending.urb))
+        self.pending.iter().map(|(seq, pending)| (seq, &pending.urb))
     }
 
     /// The record of URB `seq`, where it is pending.
     pub fn get(&self, seq: u64) -> Option<&U> {
-        self.pending.get(&seq).map(|pending| &pending.urb)
+        self.pending.get(seq).map(|pending| &pending.urb)
     }
 
     /// The record of URB `seq`, where it is pending.
     pub fn get_mut(&mut self, seq: u64) -> Option<&mut U> {
-        self.pending.get_mut(&seq).map(|pending| &mut pending.urb)
+        self.pending.get_mut(seq).map(|pending| &mut pending.urb)
     }
 
     /// The length that URB `seq` was submitted with, where it is pending: what its completion must not
     /// exceed.
     pub fn length(&self, seq: u64) -> Option<u32> {
-        self.pending.get(&seq).map(|pending| pending.bytes)
+        self.pending.get(seq).map(|pending| pending.bytes)
     }
 
     /// Takes all pending URBs, in the order in which they were submitted, for the end of the session.
     pub fn drain(&mut self) -> Vec<U> {
         self.bytes = 0;
-        std::mem::take(&mut self.pending).into_values().map(|pending| pending.urb).collect()
+        self.pending.drain().map(|pending| pending.urb).collect()
     }
 
     /// The number of the last submit, 0 before the first.

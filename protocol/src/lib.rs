@@ -80,6 +80,7 @@ pub mod iso;
 pub mod lane;
 pub mod limits;
 mod list;
+mod numbered;
 pub mod pairing;
 pub mod session;
 mod text;
