@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod attach;
+mod buffers;
 pub mod bus;
 pub mod config;
 pub mod engine;

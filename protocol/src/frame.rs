@@ -3,7 +3,7 @@
 //! A frame is a prefix of eight bytes, a header (a postcard message) and a payload (raw bytes). A reader
 //! takes the prefix, checks it against the limits of the stream, and only then makes room for the rest.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use postcard::ser_flavors::Size;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -187,8 +187,15 @@ impl Kind {
         ProtocolError::WrongStream { kind: self.number() }
     }
 
-    /// The prefix and the header of a frame, in one allocation of exactly their size.
+    /// The prefix and the header of a frame.
     pub(crate) fn write<H: Serialize>(self, header: &H, payload_len: u32) -> Bytes {
+        let mut frame = BytesMut::new();
+        self.write_into(header, payload_len, &mut frame);
+        frame.freeze()
+    }
+
+    /// As [`write`](Self::write), behind what `frame` holds already.
+    pub(crate) fn write_into<H: Serialize>(self, header: &H, payload_len: u32, frame: &mut BytesMut) {
         // postcard fails where a buffer is too small, a list has no known length or a value is refused by
         // its own Serialize. The buffer has the size that postcard asked for and no message has the rest.
         let header_len = postcard::serialize_with_flavor(header, Size::default()).expect("a message has a known size");
@@ -198,11 +205,11 @@ impl Kind {
             header_len: u16::try_from(header_len).expect("a message fits into a header"),
             payload_len,
         };
-        let mut frame = vec![0; PREFIX_LEN + header_len];
-        let (front, back) = frame.split_at_mut(PREFIX_LEN);
-        front.copy_from_slice(&prefix.encode());
-        postcard::to_slice(header, back).expect("a message fits into its own size");
-        frame.into()
+        frame.reserve(PREFIX_LEN + header_len);
+        frame.extend_from_slice(&prefix.encode());
+        let start = frame.len();
+        frame.resize(start + header_len, 0);
+        postcard::to_slice(header, &mut frame[start..]).expect("a message fits into its own size");
     }
 }
 

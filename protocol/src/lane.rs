@@ -1,11 +1,11 @@
 //! The messages on a lane, and where a lane stands.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{FieldError, ProtocolError},
-    frame::Kind,
+    frame::{Kind, PREFIX_LEN},
     iso::{complete_table_len, submit_table_len, validate_packets},
     limits::MAX_URB_LEN,
     session::SessionId,
@@ -150,13 +150,25 @@ fn check_payload(kind: Kind, expected: u32, got: u32) -> Result<(), ProtocolErro
 }
 
 impl LaneMessage {
+    /// The most bytes that [`encode`](Self::encode) gives: those of a prefix, and of a `Submit` in which every number has
+    /// its greatest value.
+    pub const MAX_ENCODED: usize = PREFIX_LEN + 10 + 10 + 1 + 5 + 9 + 3;
+
     /// The prefix and the header of the frame, behind which `payload_len` raw bytes are to follow.
     pub fn encode(&self, payload_len: u32) -> Bytes {
+        let mut frame = BytesMut::new();
+        self.encode_into(payload_len, &mut frame);
+        frame.freeze()
+    }
+
+    /// As [`encode`](Self::encode), behind what `frame` holds already. With room for [`MAX_ENCODED`](Self::MAX_ENCODED) bytes
+    /// it needs no more memory.
+    pub fn encode_into(&self, payload_len: u32, frame: &mut BytesMut) {
         match self {
-            Self::Open { session, endpoint } => Kind::LaneOpen.write(&(session, endpoint), payload_len),
-            Self::Submit(submit) => Kind::Submit.write(submit, payload_len),
-            Self::Complete(complete) => Kind::Complete.write(complete, payload_len),
-            Self::Acknowledge { received } => Kind::Acknowledge.write(&(received,), payload_len),
+            Self::Open { session, endpoint } => Kind::LaneOpen.write_into(&(session, endpoint), payload_len, frame),
+            Self::Submit(submit) => Kind::Submit.write_into(submit, payload_len, frame),
+            Self::Complete(complete) => Kind::Complete.write_into(complete, payload_len, frame),
+            Self::Acknowledge { received } => Kind::Acknowledge.write_into(&(received,), payload_len, frame),
         }
     }
 

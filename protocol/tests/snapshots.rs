@@ -463,6 +463,15 @@ fn isochronous() {
             ("02", "packets"),
         ],
     );
+    let greatest = Submit {
+        seq: u64::MAX,
+        received: u64::MAX,
+        length: u32::MAX,
+        setup: Some([0; 8]),
+        packets: u16::MAX,
+        ..submit
+    };
+    assert_eq!(LaneMessage::Submit(greatest).encode(0).len(), LaneMessage::MAX_ENCODED);
     let packet = |actual_length, status| IsoPacket { actual_length, status };
     assert_eq!(iso::encode_lengths(&[44, 256])[..], [44, 0, 0, 0, 0, 1, 0, 0]);
     let packets = [packet(44, UrbStatus::Ok), packet(0, UrbStatus::Failed)];

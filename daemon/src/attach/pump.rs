@@ -13,9 +13,9 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use iroh::endpoint::SendStream;
+use iroh::endpoint::{RecvStream, SendStream, WriteError};
 use p2pusb_protocol::{
-    Complete, ControlMessage, EndReason, FieldError, FrameLimits, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
+    Complete, ControlMessage, EndReason, FieldError, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
     MAX_URBS_PER_LANE, ProtocolError, SessionId, Submit, UrbFlags, UrbStatus, iso,
 };
 use tokio::{
@@ -32,9 +32,12 @@ use super::{
     iso::Packets,
     usbip::{self, Command, Reply},
 };
-use crate::net::{
-    frames::{FrameError, Payload, read_frame, write_frame, write_lane_frame},
-    link::Connected,
+use crate::{
+    buffers::Buffers,
+    net::{
+        frames::{FrameError, Payload, read_lane_frame, write_lane_frame},
+        link::Connected,
+    },
 };
 
 /// Commands of the kernel that wait for the pump.
@@ -104,21 +107,23 @@ struct Lane {
 /// The connection that the lanes use now.
 struct Line {
     link: Connected,
+    buffers: Arc<Buffers>,
     events: mpsc::Sender<LaneEvent>,
     /// The lanes' tasks, which end with this.
     tasks: JoinSet<()>,
 }
 
 impl Line {
-    fn new(link: Connected) -> (Self, mpsc::Receiver<LaneEvent>) {
+    fn new(link: Connected, buffers: Arc<Buffers>) -> (Self, mpsc::Receiver<LaneEvent>) {
         let (events, receiver) = mpsc::channel(COMPLETION_QUEUE);
-        (Self { link, events, tasks: JoinSet::new() }, receiver)
+        (Self { link, buffers, events, tasks: JoinSet::new() }, receiver)
     }
 
     /// Opens a lane's stream.
     fn open(&mut self, session: SessionId, endpoint: u8) -> mpsc::Sender<Frame> {
         let (frames, queue) = mpsc::channel(FRAME_QUEUE);
-        self.tasks.spawn(run_lane(self.link.clone(), session, endpoint, queue, self.events.clone()));
+        let lane = LaneEnds { endpoint, queue, events: self.events.clone(), buffers: self.buffers.clone() };
+        self.tasks.spawn(lane.run(self.link.clone(), session));
         frames
     }
 }
@@ -132,8 +137,8 @@ enum Whereabouts {
     Sent(u8, u64),
 }
 
-/// A frame for a lane: prefix and header, and the payload.
-type Frame = (Bytes, Payload);
+/// What is to be said on a lane.
+type Frame = (LaneMessage, Payload);
 
 /// Why the pump stops.
 enum Fault {
@@ -145,6 +150,7 @@ enum Fault {
 pub(super) struct Pump {
     session: SessionId,
     counters: Arc<Counters>,
+    buffers: Arc<Buffers>,
     line: Option<Line>,
     /// What the lanes of the connection say.
     events: mpsc::Receiver<LaneEvent>,
@@ -156,9 +162,10 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn new(session: SessionId, link: Connected, counters: Arc<Counters>) -> Self {
-        let (line, events) = Line::new(link);
+        let buffers = Arc::new(Buffers::new());
+        let (line, events) = Line::new(link, buffers.clone());
         let (lanes, urbs) = (HashMap::new(), HashMap::new());
-        Self { session, counters, line: Some(line), events, lanes, urbs, acknowledge: None }
+        Self { session, counters, buffers, line: Some(line), events, lanes, urbs, acknowledge: None }
     }
 
     /// Pumps until the kernel stops or the peer breaks the protocol. Dropping the future stops it, too.
@@ -167,7 +174,7 @@ impl Pump {
         let (commands_tx, mut commands) = mpsc::channel(COMMAND_QUEUE);
         let (replies, mut replies_rx) = mpsc::channel::<Reply>(REPLY_QUEUE);
         let mut tasks = JoinSet::new();
-        tasks.spawn(read_commands(from_kernel, commands_tx));
+        tasks.spawn(read_commands(from_kernel, commands_tx, self.buffers.clone()));
         tasks.spawn(async move {
             while let Some(reply) = replies_rx.recv().await {
                 let mut bytes = reply.header.as_slice().chain(reply.data).chain(reply.iso_packets);
@@ -232,7 +239,7 @@ impl Pump {
 
     /// Goes on over another connection: sends what did not come to the peer, then what has waited.
     async fn resume(&mut self, link: Connected, positions: &[LanePosition]) -> Result<(), Fault> {
-        let (mut line, events) = Line::new(link);
+        let (mut line, events) = Line::new(link, self.buffers.clone());
         self.events = events;
         let mut unlinks = Vec::new();
         for (&endpoint, lane) in &mut self.lanes {
@@ -265,7 +272,7 @@ impl Pump {
             // the queue say it.
             if let Some(frames) = lane.frames.as_ref().filter(|frames| frames.capacity() > MAX_URBS_PER_LANE) {
                 let received = lane.state.acknowledge();
-                let _ = frames.try_send((LaneMessage::Acknowledge { received }.encode(0), Payload::default()));
+                let _ = frames.try_send((LaneMessage::Acknowledge { received }, Payload::default()));
             }
         }
     }
@@ -372,7 +379,7 @@ impl Urb {
         let lengths: Vec<u32> = self.packets.lengths().collect();
         let submit = Submit { seq, received, flags, length, setup, packets: self.packets.count() };
         let payload = Payload { table: iso::encode_lengths(&lengths), data: self.data.clone() };
-        (LaneMessage::Submit(submit).encode(payload.len()), payload)
+        (LaneMessage::Submit(submit), payload)
     }
 
     /// What the kernel is told of its end, and how many bytes were moved. Clamped to what was submitted, whatever the
@@ -429,9 +436,9 @@ impl Lane {
     }
 }
 
-async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sender<Command>) {
+async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sender<Command>, buffers: Arc<Buffers>) {
     loop {
-        match usbip::read_command(&mut socket).await {
+        match usbip::read_command(&mut socket, &buffers).await {
             Ok(command) => {
                 if commands.send(command).await.is_err() {
                     return;
@@ -443,68 +450,73 @@ async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sende
     }
 }
 
-/// Moves one lane's frames, both ways, until the connection is gone.
-async fn run_lane(
-    link: Connected,
-    session: SessionId,
+/// What moves one lane's frames, between the pump and the stream.
+struct LaneEnds {
     endpoint: u8,
-    mut queue: mpsc::Receiver<Frame>,
+    queue: mpsc::Receiver<Frame>,
     events: mpsc::Sender<LaneEvent>,
-) {
-    let violation = match link.open_lane().await {
-        Ok((mut to, mut from)) => {
-            if endpoint == 0 {
-                // A closed stream has no priority; its lane ends at once anyway.
-                let _ = to.set_priority(1);
-            }
-            let open = LaneMessage::Open { session, endpoint }.encode(0);
-            let write = async {
-                write_frame(&mut to, open, Bytes::new()).await?;
-                write_frames(&mut to, &mut queue).await
-            };
-            tokio::select! {
-                Err(error) = write => {
-                    debug!("a lane's stream failed: {error}");
-                    None
+    buffers: Arc<Buffers>,
+}
+
+impl LaneEnds {
+    /// Moves both ways until the connection is gone.
+    async fn run(mut self, link: Connected, session: SessionId) {
+        let endpoint = self.endpoint;
+        let violation = match link.open_lane().await {
+            Ok((to, from)) => {
+                if endpoint == 0 {
+                    // A closed stream has no priority; its lane ends at once anyway.
+                    let _ = to.set_priority(1);
                 }
-                violation = read_completions(&mut from, endpoint, &events) => violation,
+                let open = LaneMessage::Open { session, endpoint };
+                tokio::select! {
+                    Err(error) = write_frames(to, open, &mut self.queue, &self.buffers) => {
+                        debug!("a lane's stream failed: {error}");
+                        None
+                    }
+                    violation = read_completions(from, endpoint, &self.events, &self.buffers) => violation,
+                }
             }
-        }
-        Err(error) => {
-            debug!("no lane for endpoint {endpoint:#04x}: {error}");
-            None
-        }
-    };
-    let violation = match violation {
-        Some(violation) => violation,
-        None => {
-            // Whoever runs the pump hears of the end, of the session or of the connection, and drops this.
-            sleep(LANE_END_TIMEOUT).await;
-            "it closed a lane of a session that goes on".to_owned()
-        }
-    };
-    // The pump may be gone; then nobody needs to know.
-    let _ = events.send(LaneEvent::Violation(violation)).await;
+            Err(error) => {
+                debug!("no lane for endpoint {endpoint:#04x}: {error}");
+                None
+            }
+        };
+        let violation = match violation {
+            Some(violation) => violation,
+            None => {
+                // Whoever runs the pump hears of the end, of the session or of the connection, and drops this.
+                sleep(LANE_END_TIMEOUT).await;
+                "it closed a lane of a session that goes on".to_owned()
+            }
+        };
+        // The pump may be gone; then nobody needs to know.
+        let _ = self.events.send(LaneEvent::Violation(violation)).await;
+    }
 }
 
 async fn write_frames(
-    to: &mut SendStream,
+    mut to: SendStream,
+    open: LaneMessage,
     queue: &mut mpsc::Receiver<Frame>,
-) -> Result<(), iroh::endpoint::WriteError> {
-    while let Some((head, payload)) = queue.recv().await {
-        write_lane_frame(to, head, payload).await?;
+    buffers: &Buffers,
+) -> Result<(), WriteError> {
+    write_lane_frame(&mut to, open, Payload::default(), buffers).await?;
+    while let Some((message, payload)) = queue.recv().await {
+        write_lane_frame(&mut to, message, payload, buffers).await?;
     }
     Ok(())
 }
 
 /// Reads until the stream ends; says what the peer did that the protocol does not allow.
 async fn read_completions(
-    from: &mut iroh::endpoint::RecvStream,
+    mut from: RecvStream,
     endpoint: u8,
     events: &mpsc::Sender<LaneEvent>,
+    buffers: &Buffers,
 ) -> Option<String> {
     loop {
-        let frame = match read_frame(from, FrameLimits::LANE).await {
+        let frame = match read_lane_frame(&mut from, buffers).await {
             Ok(Some(frame)) => frame,
             Ok(None) | Err(FrameError::Stream(_)) => return None,
             Err(error) => return Some(error.to_string()),

@@ -3,11 +3,12 @@
 //! Every message starts with a header of 48 bytes, big endian. The kernel is trusted to speak the protocol,
 //! but not blindly: a length beyond what a URB may have ends the session.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes};
 use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, MAX_URB_LEN, UrbStatus};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::iso::{PACKET_LEN, Packets};
+use crate::buffers::Buffers;
 
 const CMD_SUBMIT: u32 = 1;
 const CMD_UNLINK: u32 = 2;
@@ -82,7 +83,10 @@ fn word(header: &[u8; HEADER_LEN], index: usize) -> u32 {
 }
 
 /// Reads the next command.
-pub(super) async fn read_command(from: &mut (impl AsyncRead + Unpin)) -> Result<Command, UsbIpError> {
+pub(super) async fn read_command(
+    from: &mut (impl AsyncRead + Unpin),
+    buffers: &Buffers,
+) -> Result<Command, UsbIpError> {
     let mut header = [0; HEADER_LEN];
     from.read_exact(&mut header).await?;
     let seqnum = word(&header, 1);
@@ -104,8 +108,8 @@ pub(super) async fn read_command(from: &mut (impl AsyncRead + Unpin)) -> Result<
             };
             let mut setup = [0; 8];
             setup.copy_from_slice(&header[40..48]);
-            let data = read_bytes(from, if input { 0 } else { length as usize }).await?;
-            let packets = Packets::new(read_bytes(from, packets as usize * PACKET_LEN).await?);
+            let data = read_bytes(from, if input { 0 } else { length as usize }, buffers).await?;
+            let packets = Packets::new(read_bytes(from, packets as usize * PACKET_LEN, buffers).await?);
             let endpoint = if number == 0 { 0 } else { number | if input { 0x80 } else { 0 } };
             Ok(Command::Submit(Submit {
                 seqnum,
@@ -124,12 +128,12 @@ pub(super) async fn read_command(from: &mut (impl AsyncRead + Unpin)) -> Result<
     }
 }
 
-async fn read_bytes(from: &mut (impl AsyncRead + Unpin), length: usize) -> std::io::Result<Bytes> {
+async fn read_bytes(from: &mut (impl AsyncRead + Unpin), length: usize, buffers: &Buffers) -> std::io::Result<Bytes> {
     if length == 0 {
         return Ok(Bytes::new());
     }
     // read_buf fills spare capacity: no zeroing of a buffer that is overwritten at once.
-    let mut data = BytesMut::with_capacity(length).limit(length);
+    let mut data = buffers.take(length).limit(length);
     while data.has_remaining_mut() {
         if from.read_buf(&mut data).await? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -218,7 +222,7 @@ mod tests {
     }
 
     async fn parse(bytes: &[u8]) -> Result<Command, UsbIpError> {
-        read_command(&mut &*bytes).await
+        read_command(&mut &*bytes, &Buffers::new()).await
     }
 
     #[tokio::test]
@@ -253,8 +257,8 @@ mod tests {
         }
         bytes.extend(cmd_submit(1, 1, 0, 8, 0));
         let mut from = &*bytes;
-        let Command::Submit(urb) = read_command(&mut from).await.unwrap() else { panic!() };
-        assert!(matches!(read_command(&mut from).await, Ok(Command::Submit(_))));
+        let Command::Submit(urb) = read_command(&mut from, &Buffers::new()).await.unwrap() else { panic!() };
+        assert!(matches!(read_command(&mut from, &Buffers::new()).await, Ok(Command::Submit(_))));
         let reply = ret_submit_failed(urb.seqnum, UrbStatus::Invalid, &urb.packets);
         assert_eq!(word(&reply.header, 8), 2);
         assert_eq!(&reply.iso_packets[16..28], [0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 0]);

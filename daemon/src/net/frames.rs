@@ -4,7 +4,9 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use iroh::endpoint::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
-use p2pusb_protocol::{FrameLimits, PREFIX_LEN, Prefix, ProtocolError};
+use p2pusb_protocol::{FrameLimits, LaneMessage, PREFIX_LEN, Prefix, ProtocolError};
+
+use crate::buffers::Buffers;
 
 /// A frame as it came: its header is not decoded yet, its lengths are within the limits.
 #[derive(Debug)]
@@ -33,6 +35,19 @@ pub(crate) enum FrameError {
 
 /// Reads one frame; `None` when the stream ended properly. Not cancel safe: read in a task of its own.
 pub(crate) async fn read_frame(from: &mut RecvStream, limits: FrameLimits) -> Result<Option<Frame>, FrameError> {
+    read(from, limits, BytesMut::with_capacity).await
+}
+
+/// As [`read_frame`], for a lane, with memory of `buffers`.
+pub(crate) async fn read_lane_frame(from: &mut RecvStream, buffers: &Buffers) -> Result<Option<Frame>, FrameError> {
+    read(from, FrameLimits::LANE, |len| buffers.take(len)).await
+}
+
+async fn read(
+    from: &mut RecvStream,
+    limits: FrameLimits,
+    take: impl Fn(usize) -> BytesMut,
+) -> Result<Option<Frame>, FrameError> {
     let mut prefix = [0; PREFIX_LEN];
     match from.read_exact(&mut prefix).await {
         Ok(()) => {}
@@ -42,13 +57,17 @@ pub(crate) async fn read_frame(from: &mut RecvStream, limits: FrameLimits) -> Re
     }
     let prefix = Prefix::decode(prefix);
     prefix.check(limits)?;
-    let header = read_bytes(from, prefix.header_len.into()).await?;
-    let payload = read_bytes(from, prefix.payload_len as usize).await?;
+    let header = read_bytes(from, prefix.header_len.into(), &take).await?;
+    let payload = read_bytes(from, prefix.payload_len as usize, &take).await?;
     Ok(Some(Frame { kind: prefix.kind, header, payload }))
 }
 
 /// Reads exactly `length` bytes; without a copy where one chunk holds them all.
-async fn read_bytes(from: &mut RecvStream, length: usize) -> Result<Bytes, FrameError> {
+async fn read_bytes(
+    from: &mut RecvStream,
+    length: usize,
+    take: &impl Fn(usize) -> BytesMut,
+) -> Result<Bytes, FrameError> {
     if length == 0 {
         return Ok(Bytes::new());
     }
@@ -56,7 +75,7 @@ async fn read_bytes(from: &mut RecvStream, length: usize) -> Result<Bytes, Frame
     if first.len() == length {
         return Ok(first);
     }
-    let mut all = BytesMut::with_capacity(length);
+    let mut all = take(length);
     all.extend_from_slice(&first);
     while all.len() < length {
         let chunk = from.read_chunk(length - all.len()).await?.ok_or(FrameError::Truncated)?;
@@ -70,8 +89,16 @@ pub(crate) async fn write_frame(to: &mut SendStream, head: Bytes, payload: Bytes
     if payload.is_empty() { to.write_chunk(head).await } else { to.write_all_chunks(&mut [head, payload]).await }
 }
 
-/// As [`write_frame`], with a payload in two parts, either of which may be empty.
-pub(crate) async fn write_lane_frame(to: &mut SendStream, head: Bytes, payload: Payload) -> Result<(), WriteError> {
+/// Writes a message on a lane. Its payload has two parts, either of which may be empty.
+pub(crate) async fn write_lane_frame(
+    to: &mut SendStream,
+    message: LaneMessage,
+    payload: Payload,
+    buffers: &Buffers,
+) -> Result<(), WriteError> {
+    let mut head = buffers.take(LaneMessage::MAX_ENCODED);
+    message.encode_into(payload.len(), &mut head);
+    let head = head.freeze();
     let Payload { table, data } = payload;
     match (table.is_empty(), data.is_empty()) {
         (true, _) => write_frame(to, head, data).await,

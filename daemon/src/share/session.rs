@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::{RecvStream, SendStream};
 use p2pusb_protocol::{
-    Accept, Direction, EndReason, FrameLimits, LaneError, LaneMessage, LanePosition, MAX_LANES, ProtocolError, Submit,
+    Accept, Direction, EndReason, LaneError, LaneMessage, LanePosition, MAX_LANES, ProtocolError, Submit,
     UnlinkOutcome, UrbStatus, iso,
 };
 use tokio::{
@@ -26,8 +26,9 @@ use tracing::{debug, warn};
 
 use super::lane::Lane;
 use crate::{
+    buffers::Buffers,
     error::{Error, Result},
-    net::frames::{FrameError, read_frame, write_lane_frame},
+    net::frames::{FrameError, read_lane_frame, write_lane_frame},
     stop::Stop,
     usb::{
         BusPath, Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost,
@@ -45,6 +46,7 @@ pub(crate) struct ShareSession {
     info: DeviceInfo,
     runtime: PathBuf,
     lanes: Mutex<HashMap<u8, Lane>>,
+    buffers: Buffers,
     /// How often the session has gone on over another connection. Streams of an earlier one end.
     connection: watch::Sender<u64>,
     /// What works for the session now: streams, and requests that must not be cut off.
@@ -107,6 +109,7 @@ impl ShareSession {
             info,
             runtime,
             lanes: Mutex::default(),
+            buffers: Buffers::new(),
             connection: watch::Sender::new(0),
             working: watch::Sender::new(0),
             stop,
@@ -206,7 +209,7 @@ impl ShareSession {
 
     async fn read_submits(self: &Arc<Self>, endpoint: u8, mut from: RecvStream) -> Result<(), String> {
         loop {
-            let frame = match read_frame(&mut from, FrameLimits::LANE).await {
+            let frame = match read_lane_frame(&mut from, &self.buffers).await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
                 // A connection that is lost may be lost in the middle of a frame.
@@ -318,8 +321,8 @@ impl ShareSession {
             // First what another connection did not bring over.
             let next = self.lanes().entry(endpoint).or_default().state.send();
             if let Some((complete, payload)) = next {
-                let head = LaneMessage::Complete(complete).encode(payload.len());
-                if let Err(error) = write_lane_frame(&mut to, head, payload).await {
+                let message = LaneMessage::Complete(complete);
+                if let Err(error) = write_lane_frame(&mut to, message, payload, &self.buffers).await {
                     return debug!("a lane's stream failed: {error}");
                 }
                 continue;

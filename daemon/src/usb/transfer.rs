@@ -4,11 +4,12 @@
 //! submitter chose. What makes this sound, all of it about who may touch what when:
 //!
 //! * libusb owns a transfer from a successful submit to its callback. What it needs until then (the buffer, where the
-//!   completion goes) is in an [`InFlight`] that only the callback takes back.
+//!   completion goes) is in an [`InFlight`] that only the callback takes out.
 //! * A callback never owns the device's handle, not even a share of it: closing a handle waits for the event thread,
 //!   which would wait for itself. Callbacks see the [`Shared`] half of [`Transfers`], which has none.
 //! * The memory of a transfer is shared between the callback and whoever cancels it, and freed by the later of both.
-//!   libusb answers a late cancellation with "not found", provided that the memory is still there.
+//!   libusb answers a late cancellation with "not found", provided that the memory is still there. It is used for another
+//!   transfer only when nobody else has a share in it.
 //! * The handle is closed only while the table is idle: no transfer in it, no callback and no cancellation under way, and
 //!   none can start, because the table is closed first. An entry exists before libusb is asked to submit, so a submit
 //!   that is under way counts, too.
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, MAX_URB_LEN, UrbFlags, UrbStatus};
 use rusb::ffi;
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ use super::{
     special::special_request,
     status::{self, Request},
 };
+use crate::buffers::Buffers;
 
 /// The setup packet that libusb wants in front of a control transfer's data, in bytes.
 const SETUP_LEN: usize = 8;
@@ -44,6 +46,9 @@ const SETUP_LEN: usize = 8;
 /// Data of an IN transfer up to this length is copied into memory of its own when its buffer is much larger, so that a
 /// 13-byte status does not keep the 64 KiB alive that the driver had asked for.
 const SMALL_DATA: usize = 512;
+
+/// Transfers that are kept to be used again, for each device.
+const MAX_SPARE: usize = 64;
 
 /// Where libusb splits bulk transfers on host controllers without scatter-gather, in bytes (its
 /// `MAX_BULK_BUFFER_LENGTH`).
@@ -121,6 +126,7 @@ unsafe impl Sync for Handle {}
 
 /// What transfers that are in flight, and those who cancel them, hold on to.
 pub(super) struct Shared {
+    buffers: Buffers,
     table: Mutex<Table>,
     /// Told whenever the table has become emptier.
     settled: Condvar,
@@ -128,6 +134,8 @@ pub(super) struct Shared {
 
 struct Table {
     endpoints: EndpointMap,
+    /// Transfers that have ended and that nobody knows any longer, to be used again.
+    spare: Vec<Arc<RawTransfer>>,
     /// Endpoints that refuse transfers because something about them is being changed.
     held: EndpointSet,
     /// Set for good when the device is given back.
@@ -151,8 +159,12 @@ enum Stage {
     Flying { raw: Arc<RawTransfer>, cancelling: bool },
 }
 
-/// The memory of one libusb transfer.
-struct RawTransfer(NonNull<ffi::libusb_transfer>);
+/// The memory of one libusb transfer, and of what it takes to run it.
+struct RawTransfer {
+    transfer: NonNull<ffi::libusb_transfer>,
+    /// `Some` from just before the submit to the callback.
+    flight: Mutex<Option<InFlight>>,
+}
 
 // SAFETY: libusb's transfers may be cancelled and freed on any thread; libusb locks what its threads share.
 unsafe impl Send for RawTransfer {}
@@ -163,34 +175,39 @@ impl RawTransfer {
     /// With room for so many isochronous packets.
     fn new(packets: c_int) -> Option<Self> {
         // SAFETY: allocates; zero packets is what all types but isochronous ask for.
-        NonNull::new(unsafe { ffi::libusb_alloc_transfer(packets) }).map(Self)
+        let transfer = NonNull::new(unsafe { ffi::libusb_alloc_transfer(packets) })?;
+        Some(Self { transfer, flight: Mutex::default() })
+    }
+
+    fn flight(&self) -> MutexGuard<'_, Option<InFlight>> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for RawTransfer {
     fn drop(&mut self) {
-        // SAFETY: libusb allocated it. Nobody but holders of this value's `Arc` uses it, and while libusb itself does, an
-        // `InFlight` holds one.
-        unsafe { ffi::libusb_free_transfer(self.0.as_ptr()) }
+        // SAFETY: libusb allocated it. Nobody but holders of this value's `Arc` uses it, and while libusb itself does, its
+        // `user_data` holds one.
+        unsafe { ffi::libusb_free_transfer(self.transfer.as_ptr()) }
     }
 }
 
-/// What libusb's `user_data` points to while it owns the transfer.
+/// What a transfer needs while libusb owns it.
 struct InFlight {
     shared: Arc<Shared>,
     key: Key,
     endpoint: u8,
     buffer: Buffer,
     request: Request,
-    raw: Arc<RawTransfer>,
     /// A place in the submitter's channel, so that delivering can't fail and never waits.
     done: mpsc::OwnedPermit<Completion>,
 }
 
 /// The memory that libusb reads from or writes to.
 enum Buffer {
-    /// libusb writes to it, or may: control transfers, IN, and OUT that libusb splits.
-    Own(Vec<u8>),
+    /// libusb writes to it, or may: control transfers, IN, and OUT that libusb splits. What is there to be read is its
+    /// content, what is there to be written to its spare capacity.
+    Own(BytesMut),
     /// libusb only reads it.
     Borrowed(Bytes),
 }
@@ -200,13 +217,6 @@ impl Buffer {
         match self {
             Self::Own(bytes) => bytes.as_mut_ptr(),
             Self::Borrowed(bytes) => bytes.as_ptr().cast_mut(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Own(bytes) => bytes.len(),
-            Self::Borrowed(bytes) => bytes.len(),
         }
     }
 }
@@ -232,9 +242,24 @@ impl Shared {
         // SAFETY: the memory is ours as long as `raw` is, and the handle that the transfer belongs to stays open while
         // `busy` counts us. The answer tells whether we were too late, which makes no difference: the callback comes
         // in either case.
-        let _ = unsafe { ffi::libusb_cancel_transfer(raw.0.as_ptr()) };
+        let _ = unsafe { ffi::libusb_cancel_transfer(raw.transfer.as_ptr()) };
         drop(raw);
         self.rest();
+    }
+
+    /// A transfer to be submitted, with room for so many isochronous packets.
+    fn raw_transfer(&self, packets: c_int) -> Option<Arc<RawTransfer>> {
+        let spare = if packets == 0 { self.table().spare.pop() } else { None };
+        spare.or_else(|| RawTransfer::new(packets).map(Arc::new))
+    }
+
+    /// Keeps a transfer that has ended to be used again, unless somebody still knows it: whoever is about to find out that
+    /// it is too late to cancel it must not cancel its successor.
+    fn spare(&self, mut raw: Arc<RawTransfer>, packets: usize) {
+        let mut table = self.table();
+        if packets == 0 && table.spare.len() < MAX_SPARE && Arc::get_mut(&mut raw).is_some() {
+            table.spare.push(raw);
+        }
     }
 
     /// Ends what `busy` counted.
@@ -260,13 +285,14 @@ impl Transfers {
     ) -> Self {
         let table = Table {
             endpoints,
+            spare: Vec::new(),
             held: EndpointSet::default(),
             closed: false,
             flights: HashMap::new(),
             last_serial: 0,
             busy: 0,
         };
-        let shared = Arc::new(Shared { table: Mutex::new(table), settled: Condvar::new() });
+        let shared = Arc::new(Shared { buffers: Buffers::new(), table: Mutex::new(table), settled: Condvar::new() });
         Self { handle: Handle(handle), shared, canceller, splits_bulk }
     }
 
@@ -334,7 +360,7 @@ impl Transfers {
         kind: TransferType,
         max_packet: u16,
         done: &mpsc::Sender<Completion>,
-    ) -> Result<Box<InFlight>, UrbStatus> {
+    ) -> Result<Arc<RawTransfer>, UrbStatus> {
         let Transfer { endpoint, setup, data, flags, packets } = transfer;
         let asked = match &data {
             TransferData::Out(bytes) => bytes.len(),
@@ -351,16 +377,19 @@ impl Transfers {
             return Err(UrbStatus::Invalid);
         }
         let is_in = matches!(data, TransferData::In(_));
+        let buffers = &self.shared.buffers;
         let (asked, is_in, buffer) = match (kind, setup) {
-            (TransferType::Control, Some(setup)) => control_buffer(setup, data)?,
+            (TransferType::Control, Some(setup)) => control_buffer(setup, data, buffers)?,
             (TransferType::Bulk | TransferType::Interrupt | TransferType::Isochronous, None)
                 if is_in == (endpoint & 0x80 != 0) =>
             {
                 let buffer = match data {
-                    TransferData::In(len) => Buffer::Own(vec![0; len]),
+                    TransferData::In(len) => Buffer::Own(buffers.take(len)),
                     // After an error in the middle of a split transfer libusb moves what came after it, even for OUT.
                     TransferData::Out(bytes) if self.splits_bulk && !is_isochronous && bytes.len() > SPLIT_LEN => {
-                        Buffer::Own(bytes.into())
+                        let mut own = buffers.take(bytes.len());
+                        own.extend_from_slice(&bytes);
+                        Buffer::Own(own)
                     }
                     TransferData::Out(bytes) => Buffer::Borrowed(bytes),
                 };
@@ -380,38 +409,40 @@ impl Transfers {
         let done = done.clone().try_reserve_owned().map_err(|_| UrbStatus::NoMemory)?;
         // At most MAX_ISO_PACKETS, see above.
         let packet_count = packets.len() as c_int;
-        let raw = Arc::new(RawTransfer::new(packet_count).ok_or(UrbStatus::NoMemory)?);
+        let raw = self.shared.raw_transfer(packet_count).ok_or(UrbStatus::NoMemory)?;
+        let setup_len = if kind == TransferType::Control { SETUP_LEN } else { 0 };
+        let length = c_int::try_from(setup_len + asked).map_err(|_| UrbStatus::NoMemory)?;
         let shared = self.shared.clone();
-        let mut flight = Box::new(InFlight { shared, key, endpoint, buffer, request, raw, done });
-        let length = c_int::try_from(flight.buffer.len()).map_err(|_| UrbStatus::NoMemory)?;
+        let mut flight = InFlight { shared, key, endpoint, buffer, request, done };
         let buffer = flight.buffer.as_mut_ptr();
-        let raw = flight.raw.0.as_ptr();
-        // SAFETY: we alone have this transfer, freshly allocated and zeroed by libusb. `buffer` stays where it is, for
-        // `length` bytes, as long as `flight` owns it. A `Borrowed` buffer is only read: libusb writes to the buffers of
+        *raw.flight() = Some(flight);
+        let transfer = raw.transfer.as_ptr();
+        // SAFETY: we alone have this transfer, which libusb has allocated and zeroed or has done with. `buffer` stays where it
+        // is, with room for `length` bytes, as long as the flight owns it. A `Borrowed` buffer is only read: libusb writes to the buffers of
         // IN transfers, of control IN transfers, and of OUT transfers that it has split, all of which are `Own`.
         unsafe {
-            (*raw).dev_handle = self.handle.0.as_ptr();
-            (*raw).endpoint = endpoint;
-            (*raw).transfer_type = match kind {
+            (*transfer).dev_handle = self.handle.0.as_ptr();
+            (*transfer).endpoint = endpoint;
+            (*transfer).transfer_type = match kind {
                 TransferType::Control => ffi::constants::LIBUSB_TRANSFER_TYPE_CONTROL,
                 TransferType::Isochronous => ffi::constants::LIBUSB_TRANSFER_TYPE_ISOCHRONOUS,
                 TransferType::Bulk => ffi::constants::LIBUSB_TRANSFER_TYPE_BULK,
                 TransferType::Interrupt => ffi::constants::LIBUSB_TRANSFER_TYPE_INTERRUPT,
             };
             // Who submitted it decides how long to wait.
-            (*raw).timeout = 0 as c_uint;
-            (*raw).flags = if flight.request.zero_packet { ffi::constants::LIBUSB_TRANSFER_ADD_ZERO_PACKET } else { 0 };
-            (*raw).buffer = buffer;
-            (*raw).length = length;
-            (*raw).callback = on_done;
-            (*raw).num_iso_packets = packet_count;
+            (*transfer).timeout = 0 as c_uint;
+            (*transfer).flags = if request.zero_packet { ffi::constants::LIBUSB_TRANSFER_ADD_ZERO_PACKET } else { 0 };
+            (*transfer).buffer = buffer;
+            (*transfer).length = length;
+            (*transfer).callback = on_done;
+            (*transfer).num_iso_packets = packet_count;
             // `RawTransfer::new` has made room for as many descriptors behind the transfer.
-            let descriptors = (&raw mut (*raw).iso_packet_desc).cast::<ffi::libusb_iso_packet_descriptor>();
+            let descriptors = (&raw mut (*transfer).iso_packet_desc).cast::<ffi::libusb_iso_packet_descriptor>();
             for (index, packet) in packets.iter().enumerate() {
                 (*descriptors.add(index)).length = *packet;
             }
         }
-        Ok(flight)
+        Ok(raw)
     }
 
     /// See [`OpenDevice::cancel`](super::OpenDevice::cancel).
@@ -497,7 +528,11 @@ impl fmt::Debug for Transfers {
 }
 
 /// The buffer of a control transfer, with how much its data stage moves and whether that is IN.
-fn control_buffer(setup: [u8; SETUP_LEN], data: TransferData) -> Result<(usize, bool, Buffer), UrbStatus> {
+fn control_buffer(
+    setup: [u8; SETUP_LEN],
+    data: TransferData,
+    buffers: &Buffers,
+) -> Result<(usize, bool, Buffer), UrbStatus> {
     // What these do to a device, the kernel has to know of.
     if special_request(&setup).is_some() {
         return Err(UrbStatus::Invalid);
@@ -505,29 +540,31 @@ fn control_buffer(setup: [u8; SETUP_LEN], data: TransferData) -> Result<(usize, 
     let is_in = setup[0] & 0x80 != 0;
     // The device goes by the setup packet, so the buffer has to.
     let len = usize::from(u16::from_le_bytes([setup[6], setup[7]]));
-    let mut buffer = Vec::with_capacity(SETUP_LEN + len);
+    let mut buffer = buffers.take(SETUP_LEN + len);
     buffer.extend_from_slice(&setup);
     match data {
         TransferData::Out(bytes) if bytes.len() == len && (!is_in || len == 0) => buffer.extend_from_slice(&bytes),
-        TransferData::In(asked) if asked >= len && (is_in || len == 0) => buffer.resize(SETUP_LEN + len, 0),
+        TransferData::In(asked) if asked >= len && (is_in || len == 0) => {}
         _ => return Err(UrbStatus::Invalid),
     }
     Ok((len, is_in, Buffer::Own(buffer)))
 }
 
 /// Hands a prepared transfer to libusb.
-fn fly(flight: Box<InFlight>) -> Result<Arc<RawTransfer>, UrbStatus> {
-    let raw = flight.raw.clone();
-    let flight = Box::into_raw(flight);
+fn fly(raw: Arc<RawTransfer>) -> Result<Arc<RawTransfer>, UrbStatus> {
+    let user_data = Arc::into_raw(raw.clone());
     // SAFETY: `prepare` has filled everything else in, for a handle that is open as long as this flight is in the table.
-    // On success libusb and its callback own `flight`; on failure there will be no callback, and it is ours again.
+    // On success libusb and its callback own the share in `user_data`; on failure there will be no callback, and it is ours
+    // again.
     unsafe {
-        (*raw.0.as_ptr()).user_data = flight.cast();
-        match ffi::libusb_submit_transfer(raw.0.as_ptr()) {
+        (*raw.transfer.as_ptr()).user_data = user_data.cast_mut().cast();
+        match ffi::libusb_submit_transfer(raw.transfer.as_ptr()) {
             0 => Ok(raw),
             code => {
                 let status = status::refused(code, std::io::Error::last_os_error().raw_os_error());
-                drop(Box::from_raw(flight));
+                drop(Arc::from_raw(user_data));
+                // Its place among the completions is free again.
+                *raw.flight() = None;
                 Err(status)
             }
         }
@@ -543,23 +580,25 @@ extern "system" fn on_done(transfer: *mut ffi::libusb_transfer) {
 }
 
 fn deliver(transfer: *mut ffi::libusb_transfer) {
-    // SAFETY: libusb has ended the transfer and left its results in it. `user_data` is the box that `fly` gave away,
-    // and this is the only time that it is taken back.
-    let (flight, status, actual, packets) = unsafe {
-        let flight: InFlight = *Box::from_raw((*transfer).user_data.cast::<InFlight>());
-        (flight, (*transfer).status, (*transfer).actual_length, packets(transfer))
+    // SAFETY: libusb has ended the transfer and left its results in it. `user_data` is the share that `fly` gave away, and
+    // this is the only time that it is taken back.
+    let (raw, status, actual, packets) = unsafe {
+        let raw = Arc::from_raw((*transfer).user_data.cast::<RawTransfer>().cast_const());
+        (raw, (*transfer).status, (*transfer).actual_length, packets(transfer))
     };
-    let InFlight { shared, key, endpoint, mut buffer, request, raw, done } = flight;
-    {
+    // Filled before the submit, and emptied here alone.
+    let Some(InFlight { shared, key, endpoint, mut buffer, request, done }) = raw.flight().take() else { return };
+    let flight = {
         let mut table = shared.table();
-        table.flights.remove(&key);
         table.busy += 1;
-    }
-    // The transfer's last trace in libusb, unless somebody is about to find out that it is too late to cancel.
-    drop(raw);
+        table.flights.remove(&key)
+    };
+    // The table's share of the transfer: now nobody knows it but who is about to cancel it.
+    drop(flight);
+    shared.spare(raw, packets.len());
     let (status, actual, packets) = if request.kind == TransferType::Isochronous {
         let actual = match &mut buffer {
-            Buffer::Own(bytes) => pack(bytes, &packets),
+            Buffer::Own(bytes) => pack(bytes.spare_capacity_mut(), &packets),
             Buffer::Borrowed(_) => packets.iter().map(|packet| packet.actual as usize).sum(),
         };
         let packets: Vec<_> = packets.iter().map(Packet::outcome).collect();
@@ -570,7 +609,9 @@ fn deliver(transfer: *mut ffi::libusb_transfer) {
         (status::urb_status(status, &request, actual), actual, Vec::new())
     };
     let data = match buffer {
-        Buffer::Own(bytes) if request.is_in => received(bytes, request.kind, actual),
+        // SAFETY: libusb has written `actual` bytes behind the content; all types but isochronous from there on, and those
+        // of isochronous packets were moved there by `pack`.
+        Buffer::Own(bytes) if request.is_in => unsafe { received(bytes, actual, &shared.buffers) },
         Buffer::Own(_) | Buffer::Borrowed(_) => Bytes::new(),
     };
     let actual_length = u32::try_from(actual).unwrap_or(u32::MAX);
@@ -612,7 +653,7 @@ unsafe fn packets(transfer: *const ffi::libusb_transfer) -> Vec<Packet> {
 }
 
 /// Moves what came in the packets together, to the front of the buffer; says how much that is.
-fn pack(buffer: &mut [u8], packets: &[Packet]) -> usize {
+fn pack<T: Copy>(buffer: &mut [T], packets: &[Packet]) -> usize {
     let (mut from, mut to) = (0, 0);
     for packet in packets {
         let actual = packet.actual as usize;
@@ -626,16 +667,20 @@ fn pack(buffer: &mut [u8], packets: &[Packet]) -> usize {
 }
 
 /// The data of an IN transfer, out of its buffer.
-fn received(mut buffer: Vec<u8>, kind: TransferType, actual: usize) -> Bytes {
-    let start = if kind == TransferType::Control { SETUP_LEN } else { 0 };
-    if actual == 0 {
-        return Bytes::new();
+///
+/// # Safety
+///
+/// The first `actual` bytes of the buffer's spare capacity have been written.
+unsafe fn received(mut buffer: BytesMut, actual: usize, buffers: &Buffers) -> Bytes {
+    let start = buffer.len();
+    // SAFETY: the caller's promise.
+    unsafe { buffer.set_len(start + actual) };
+    if actual <= SMALL_DATA && buffer.capacity() > 2 * SMALL_DATA {
+        let mut small = buffers.take(actual);
+        small.extend_from_slice(&buffer[start..]);
+        return small.freeze();
     }
-    if actual <= SMALL_DATA && buffer.len() > 2 * SMALL_DATA {
-        return Bytes::copy_from_slice(&buffer[start..start + actual]);
-    }
-    buffer.truncate(start + actual);
-    Bytes::from(buffer).split_off(start)
+    buffer.freeze().split_off(start)
 }
 
 #[cfg(test)]
