@@ -35,7 +35,7 @@ use super::{
 use crate::{
     buffers::Buffers,
     net::{
-        frames::{FrameError, Payload, read_lane_frame, write_lane_frame},
+        frames::{FrameError, PRIORITY_URGENT, Payload, read_lane_frame, write_lane_frame},
         link::Connected,
     },
 };
@@ -98,6 +98,8 @@ struct Urb {
 }
 
 struct Lane {
+    /// Its URBs go before those of other lanes: control, interrupt, isochronous.
+    urgent: bool,
     state: ImporterLane<Urb>,
     waiting: VecDeque<Urb>,
     /// To the stream; `None` without a connection.
@@ -120,9 +122,9 @@ impl Line {
     }
 
     /// Opens a lane's stream.
-    fn open(&mut self, session: SessionId, endpoint: u8) -> mpsc::Sender<Frame> {
+    fn open(&mut self, session: SessionId, endpoint: u8, urgent: bool) -> mpsc::Sender<Frame> {
         let (frames, queue) = mpsc::channel(FRAME_QUEUE);
-        let lane = LaneEnds { endpoint, queue, events: self.events.clone(), buffers: self.buffers.clone() };
+        let lane = LaneEnds { endpoint, urgent, queue, events: self.events.clone(), buffers: self.buffers.clone() };
         self.tasks.spawn(lane.run(self.link.clone(), session));
         frames
     }
@@ -245,7 +247,7 @@ impl Pump {
         for (&endpoint, lane) in &mut self.lanes {
             let said = positions.iter().find(|position| position.endpoint == endpoint);
             let said = said.ok_or_else(|| Fault::Protocol(format!("it has lost the lane of {endpoint:#04x}")))?;
-            let frames = line.open(self.session, endpoint);
+            let frames = line.open(self.session, endpoint, lane.urgent);
             let received = lane.state.acknowledge();
             let again = lane.state.resume(said.position).map_err(|error| Fault::Protocol(error.to_string()))?;
             for (seq, urb) in again {
@@ -297,8 +299,9 @@ impl Pump {
         let setup = (endpoint == 0).then_some(setup);
         let urb = Urb { seqnum, input, flags, length, setup, data, packets, start_frame, unlinked: None };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
-            let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint));
-            Lane { state: ImporterLane::new(), waiting: VecDeque::new(), frames }
+            let urgent = endpoint == 0 || command.periodic;
+            let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint, urgent));
+            Lane { urgent, state: ImporterLane::new(), waiting: VecDeque::new(), frames }
         });
         if lane.waiting.len() >= MAX_WAITING {
             return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::NoMemory, &urb.packets)).await;
@@ -453,6 +456,7 @@ async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sende
 /// What moves one lane's frames, between the pump and the stream.
 struct LaneEnds {
     endpoint: u8,
+    urgent: bool,
     queue: mpsc::Receiver<Frame>,
     events: mpsc::Sender<LaneEvent>,
     buffers: Arc<Buffers>,
@@ -464,9 +468,9 @@ impl LaneEnds {
         let endpoint = self.endpoint;
         let violation = match link.open_lane().await {
             Ok((to, from)) => {
-                if endpoint == 0 {
+                if self.urgent {
                     // A closed stream has no priority; its lane ends at once anyway.
-                    let _ = to.set_priority(1);
+                    let _ = to.set_priority(PRIORITY_URGENT);
                 }
                 let open = LaneMessage::Open { session, endpoint };
                 tokio::select! {

@@ -52,6 +52,8 @@ pub(super) struct Submit {
     pub(super) length: u32,
     /// The frame in which an isochronous URB was to begin.
     pub(super) start_frame: u32,
+    /// The endpoint is polled in an interval: interrupt or isochronous.
+    pub(super) periodic: bool,
     /// The SETUP packet; meaningful on endpoint 0 only.
     pub(super) setup: [u8; 8],
     /// The data of an OUT transfer.
@@ -119,6 +121,7 @@ pub(super) async fn read_command(
                 zero_packet: flags & URB_ZERO_PACKET != 0,
                 length,
                 start_frame: word(&header, 7),
+                periodic: word(&header, 9) != 0,
                 setup,
                 data,
                 packets,
@@ -242,8 +245,12 @@ mod tests {
         };
         assert_eq!((urb.endpoint, urb.input, urb.length, urb.data.len()), (0, true, 64, 0));
         assert_eq!(urb.setup, [0x80, 6, 0, 1, 0, 0, 0x40, 0]);
-        let Command::Submit(urb) = parse(&cmd_submit(1, 1, 0, 512, 0)).await.unwrap() else { panic!() };
-        assert_eq!(urb.endpoint, 0x81);
+        let mut bytes = cmd_submit(1, 1, 0, 512, 0);
+        let Command::Submit(urb) = parse(&bytes).await.unwrap() else { panic!() };
+        assert_eq!((urb.endpoint, urb.periodic), (0x81, false));
+        bytes[39] = 4;
+        let Command::Submit(urb) = parse(&bytes).await.unwrap() else { panic!() };
+        assert!(urb.periodic, "it has an interval");
     }
 
     #[tokio::test]

@@ -8,6 +8,9 @@ use p2pusb_protocol::{FrameLimits, LaneMessage, PREFIX_LEN, Prefix, ProtocolErro
 
 use crate::buffers::Buffers;
 
+/// The priority of control, interrupt and isochronous lanes, which go before bulk lanes. Theirs is 0.
+pub(crate) const PRIORITY_URGENT: i32 = 1;
+
 /// A frame as it came: its header is not decoded yet, its lengths are within the limits.
 #[derive(Debug)]
 pub(crate) struct Frame {

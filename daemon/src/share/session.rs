@@ -28,16 +28,13 @@ use super::lane::Lane;
 use crate::{
     buffers::Buffers,
     error::{Error, Result},
-    net::frames::{FrameError, read_lane_frame, write_lane_frame},
+    net::frames::{FrameError, PRIORITY_URGENT, read_lane_frame, write_lane_frame},
     stop::Stop,
     usb::{
         BusPath, Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost,
         recovery, special_request,
     },
 };
-
-/// Control, interrupt and isochronous lanes go before bulk lanes.
-const PRIORITY_URGENT: i32 = 1;
 
 /// A device that a peer has claimed.
 #[derive(Debug)]
