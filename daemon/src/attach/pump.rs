@@ -19,7 +19,7 @@ use p2pusb_protocol::{
     MAX_URBS_PER_LANE, ProtocolError, SessionId, Submit, UrbFlags, UrbStatus, iso,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWriteExt as _, BufReader},
     net::UnixStream,
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -42,6 +42,8 @@ use crate::{
 
 /// Commands of the kernel that wait for the pump.
 const COMMAND_QUEUE: usize = 64;
+/// What is read of the kernel's socket at once, in bytes; longer data goes straight to where it belongs.
+const READ_AHEAD: usize = 4096;
 /// Answers that wait for the kernel.
 const REPLY_QUEUE: usize = 64;
 /// Completions that wait for the pump, over all lanes.
@@ -186,7 +188,6 @@ impl Pump {
             }
         });
         let fault = loop {
-            let due = self.acknowledge;
             let result = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Submit(urb)) => self.submit(urb, &replies).await,
@@ -207,7 +208,7 @@ impl Pump {
                     }
                     Switch::Resume { link, lanes } => self.resume(link, &lanes).await,
                 },
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                () = moment(self.acknowledge) => {
                     self.acknowledge();
                     Ok(())
                 }
@@ -439,7 +440,17 @@ impl Lane {
     }
 }
 
-async fn read_commands(mut socket: impl AsyncRead + Unpin, commands: mpsc::Sender<Command>, buffers: Arc<Buffers>) {
+/// Waits for that moment, or for ever.
+async fn moment(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_commands(socket: impl AsyncRead + Unpin, commands: mpsc::Sender<Command>, buffers: Arc<Buffers>) {
+    // A command and its data in one system call, where it is a short one, and none to find out that there is no other.
+    let mut socket = BufReader::with_capacity(READ_AHEAD, socket);
     loop {
         match usbip::read_command(&mut socket, &buffers).await {
             Ok(command) => {

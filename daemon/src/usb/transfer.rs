@@ -145,6 +145,8 @@ struct Table {
     last_serial: u64,
     /// How many completions are being delivered and how many cancellations are under way.
     busy: usize,
+    /// How many wait for the table to become emptier. Telling nobody costs a system call, too.
+    waiting: usize,
 }
 
 struct Flight {
@@ -264,8 +266,16 @@ impl Shared {
 
     /// Ends what `busy` counted.
     fn rest(&self) {
-        self.table().busy -= 1;
-        self.settled.notify_all();
+        let mut table = self.table();
+        table.busy -= 1;
+        self.settled(table);
+    }
+
+    /// The table has become emptier.
+    fn settled(&self, table: MutexGuard<'_, Table>) {
+        if table.waiting > 0 {
+            self.settled.notify_all();
+        }
     }
 }
 
@@ -291,6 +301,7 @@ impl Transfers {
             flights: HashMap::new(),
             last_serial: 0,
             busy: 0,
+            waiting: 0,
         };
         let shared = Arc::new(Shared { buffers: Buffers::new(), table: Mutex::new(table), settled: Condvar::new() });
         Self { handle: Handle(handle), shared, canceller, splits_bulk }
@@ -344,8 +355,7 @@ impl Transfers {
             }
             Err(status) => {
                 table.flights.remove(&key);
-                drop(table);
-                self.shared.settled.notify_all();
+                self.shared.settled(table);
                 Err(status)
             }
         }
@@ -512,11 +522,14 @@ impl Transfers {
         for (serial, key) in flying {
             self.shared.cancel_now(key, serial);
         }
-        let (_table, waited) = self
+        let mut table = self.shared.table();
+        table.waiting += 1;
+        let (mut table, waited) = self
             .shared
             .settled
-            .wait_timeout_while(self.shared.table(), patience, |table| pending(table))
+            .wait_timeout_while(table, patience, |table| pending(table))
             .unwrap_or_else(PoisonError::into_inner);
+        table.waiting -= 1;
         !waited.timed_out()
     }
 }
