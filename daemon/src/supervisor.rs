@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use zbus::Connection;
 
 use crate::{
-    bus,
+    attach, bus,
     config::{Config, ConfigError},
     engine::{Engine, EngineHandle, Inputs},
     net::{self, Admission, BindError},
@@ -104,6 +104,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         admission: admission.clone(),
         runtime,
         relay_mode: config.network.relay.mode(),
+        kernel: attach::kernel(),
         grace: config.session.grace.into(),
         devices,
     };

@@ -5,17 +5,21 @@ mod pump;
 mod session;
 mod usbip;
 mod vhci;
+mod virtual_host;
 
-pub(crate) use session::{Place, Request, run};
+pub(crate) use self::{
+    session::{Place, Request, run},
+    virtual_host::VirtualHost,
+};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use crate::usb::BusPath;
-
-/// The vhci port behind a bus path of this machine.
-pub(crate) fn port_of(bus_path: &BusPath) -> Option<u32> {
-    let ports = vhci::Vhci::open().and_then(|vhci| vhci.ports()).ok()?;
-    ports.into_iter().find(|port| port.bus_path == bus_path.as_str()).map(|port| port.number)
+/// This machine's kernel.
+pub(crate) fn kernel() -> Arc<dyn VirtualHost> {
+    Arc::new(vhci::Vhci::new())
 }
 
 /// What went through an attachment.

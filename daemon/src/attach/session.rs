@@ -3,7 +3,11 @@
 //! A connection that is lost is no end: the port stays, its URBs wait, and the session goes on over the next
 //! connection, unless the grace time is over before.
 
-use std::{os::unix::net::UnixStream as StdUnixStream, sync::Arc, time::Duration};
+use std::{
+    os::{fd::AsFd as _, unix::net::UnixStream as StdUnixStream},
+    sync::Arc,
+    time::Duration,
+};
 
 use p2pusb_protocol::{ControlMessage, EndReason, LanePosition, SessionId, Speed};
 use tokio::{
@@ -16,7 +20,7 @@ use tracing::{debug, info, warn};
 use super::{
     Counters,
     pump::{Pump, Switch},
-    vhci::{Port, Vhci},
+    virtual_host::{Port, VirtualHost},
 };
 use crate::{
     engine::EngineHandle,
@@ -46,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) id: u32,
     /// The session's number, unique on the link.
     pub(crate) session: SessionId,
+    /// Where it is attached.
+    pub(crate) kernel: Arc<dyn VirtualHost>,
     /// The connection to the exporter …
     pub(crate) link: Connected,
     /// … and those that follow it.
@@ -87,15 +93,14 @@ struct Line {
 
 /// Runs an attachment from the first word to the last; says why it ended, or why it never began.
 pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndReason> {
-    let vhci = Vhci::open()?;
     // Asked before the peer takes the device from its own drivers for nothing.
-    if !vhci.has_free_port(request.speed)? {
+    if !request.kernel.has_free_port(request.speed)? {
         return Err(Error::NoFreePort(request.speed));
     }
     let notices = request.link.attach(request.session, request.device.clone()).await;
     let mut line = Line { link: request.link.clone(), notices };
     let result = match claim(&request, &mut line.notices).await {
-        Ok(()) => attached(&vhci, &request, &mut line, &engine).await,
+        Ok(()) => attached(&request, &mut line, &engine).await,
         Err(error) => Err(error),
     };
     // A peer that has refused, or has ended the session, holds nothing of ours.
@@ -163,13 +168,14 @@ async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Resul
     }
 }
 
-async fn attached(vhci: &Vhci, request: &Request, line: &mut Line, engine: &EngineHandle) -> Result<Ended> {
+async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> Result<Ended> {
     let socket_failed = |error| Error::failed("can't make a socket for the kernel", error);
+    let kernel = &request.kernel;
     let (ours, kernels) = StdUnixStream::pair().map_err(socket_failed)?;
     ours.set_nonblocking(true).map_err(socket_failed)?;
     let ours = UnixStream::from_std(ours).map_err(socket_failed)?;
     // The device id is ours to choose; the kernel echoes it in every message.
-    let port = vhci.attach(&kernels, 0x0001_0000 | (request.id & 0xffff), request.speed)?;
+    let port = kernel.attach(kernels.as_fd(), 0x0001_0000 | (request.id & 0xffff), request.speed)?;
     drop(kernels);
     let place = Place { controller: port.controller, port: port.number, bus_path: port.bus_path.clone() };
     engine.attachment_placed(request.id, place).await;
@@ -190,7 +196,7 @@ async fn attached(vhci: &Vhci, request: &Request, line: &mut Line, engine: &Engi
             tokio::select! {
                 () = line.link.closed() => {}
                 _ = &mut pump => {}
-                () = let_go(vhci, &port) => {}
+                () = let_go(kernel, &port) => {}
             }
             Ok(Ended { reason, by_peer: false })
         }
@@ -198,10 +204,10 @@ async fn attached(vhci: &Vhci, request: &Request, line: &mut Line, engine: &Engi
         ended = follow(request, line, &switch, engine) => Ok(ended),
         error = enumeration => Err(error),
     };
-    if let Err(error) = vhci.detach(&port) {
+    if let Err(error) = kernel.detach(&port) {
         warn!(P2PUSB_ATTACHMENT = request.id, "the kernel did not detach port {}: {error}", port.number);
     }
-    port_released(vhci, &port, request.id).await;
+    port_released(kernel.as_ref(), &port, request.id).await;
     ended
 }
 
@@ -271,9 +277,9 @@ async fn reconnect(
 }
 
 /// Has the drivers let go of the device, as before it is pulled out properly: a disk writes its cache.
-async fn let_go(vhci: &Vhci, port: &Port) {
-    let (vhci, number, port) = (vhci.clone(), port.number, port.clone());
-    let released = tokio::task::spawn_blocking(move || vhci.deauthorize(&port));
+async fn let_go(kernel: &Arc<dyn VirtualHost>, port: &Port) {
+    let (kernel, number, port) = (kernel.clone(), port.number, port.clone());
+    let released = tokio::task::spawn_blocking(move || kernel.deauthorize(&port));
     match timeout(LET_GO_TIMEOUT, released).await {
         Ok(Ok(Ok(()))) => {}
         // Gone meanwhile, or never seen by the kernel: nobody has anything to let go of.
@@ -287,11 +293,11 @@ async fn let_go(vhci: &Vhci, port: &Port) {
 }
 
 /// Waits until nothing is left of the device on this port.
-async fn port_released(vhci: &Vhci, port: &Port, id: u32) {
+async fn port_released(kernel: &dyn VirtualHost, port: &Port, id: u32) {
     let deadline = Instant::now() + PORT_RELEASE_TIMEOUT;
     while Instant::now() < deadline {
-        match vhci.port(port.number) {
-            Ok(Some(now)) if !now.is_free() => sleep(PORT_RELEASE_INTERVAL).await,
+        match kernel.port(port.number) {
+            Ok(Some(now)) if !now.free => sleep(PORT_RELEASE_INTERVAL).await,
             _ => return,
         }
     }

@@ -7,12 +7,13 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, AsRawFd as _},
+    os::fd::{AsRawFd as _, BorrowedFd},
     path::{Path, PathBuf},
 };
 
 use p2pusb_protocol::Speed;
 
+use super::virtual_host::{Port, VirtualHost};
 use crate::error::{Error, Result};
 
 const PLATFORM: &str = "/sys/devices/platform";
@@ -25,22 +26,9 @@ const MAX_CONTROLLERS: usize = 128;
 
 /// The kernel's virtual USB host.
 #[derive(Debug, Clone)]
-pub(super) struct Vhci {
+pub(crate) struct Vhci {
     platform: PathBuf,
     folder: PathBuf,
-}
-
-/// One port, numbered as in the status files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Port {
-    /// Which `vhci_hcd.N`.
-    pub(super) controller: u32,
-    /// The port's number over all controllers.
-    pub(super) number: u32,
-    super_speed: bool,
-    free: bool,
-    /// The bus path of whatever is attached to it.
-    pub(super) bus_path: String,
 }
 
 /// The buses of one controller: a high speed one, and a SuperSpeed one where the kernel has it.
@@ -81,39 +69,13 @@ fn parse_status(controller: u32, buses: &Buses, text: &str) -> Vec<Port> {
 }
 
 impl Vhci {
-    /// The kernel's, if it has one.
-    pub(super) fn open() -> Result<Self> {
-        Self::open_at(Path::new(PLATFORM))
+    /// The kernel's. Whether it has one is seen whenever it is asked for: the module may be loaded any time.
+    pub(super) fn new() -> Self {
+        Self::at(Path::new(PLATFORM))
     }
 
-    fn open_at(platform: &Path) -> Result<Self> {
-        let folder = platform.join("vhci_hcd.0");
-        if folder.join("attach").exists() {
-            Ok(Self { platform: platform.to_owned(), folder })
-        } else {
-            Err(Error::KernelSupportMissing(
-                "the module vhci_hcd is not there; load it with `modprobe vhci_hcd`".to_owned(),
-            ))
-        }
-    }
-
-    /// All ports of all controllers.
-    pub(super) fn ports(&self) -> Result<Vec<Port>> {
-        let mut ports = Vec::new();
-        for controller in 0..MAX_CONTROLLERS {
-            let name = if controller == 0 { "status".to_owned() } else { format!("status.{controller}") };
-            match fs::read_to_string(self.folder.join(&name)) {
-                Ok(text) => ports.extend(parse_status(controller as u32, &self.buses(controller), &text)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(Error::failed(format!("can't read the vhci ports ({name})"), error)),
-            }
-        }
-        // A port is free for the controller before the hub's driver has noticed that its device is gone. A
-        // device attached in between would inherit requests that were meant for the old one.
-        for port in &mut ports {
-            port.free &= !self.folder_of(port).exists();
-        }
-        Ok(ports)
+    fn at(platform: &Path) -> Self {
+        Self { platform: platform.to_owned(), folder: platform.join("vhci_hcd.0") }
     }
 
     fn buses(&self, controller: usize) -> Buses {
@@ -136,17 +98,37 @@ impl Vhci {
         let bus = port.bus_path.split_once('-').map_or("", |(bus, _)| bus);
         self.platform.join(format!("vhci_hcd.{}", port.controller)).join(format!("usb{bus}")).join(&port.bus_path)
     }
+}
 
-    /// Attaches a device on a free port; `socket` is the kernel's end of the socketpair.
-    ///
+impl VirtualHost for Vhci {
+    fn ports(&self) -> Result<Vec<Port>> {
+        if !self.folder.join("attach").exists() {
+            return Err(Error::KernelSupportMissing(
+                "the module vhci_hcd is not there; load it with `modprobe vhci_hcd`".to_owned(),
+            ));
+        }
+        let mut ports = Vec::new();
+        for controller in 0..MAX_CONTROLLERS {
+            let name = if controller == 0 { "status".to_owned() } else { format!("status.{controller}") };
+            match fs::read_to_string(self.folder.join(&name)) {
+                Ok(text) => ports.extend(parse_status(controller as u32, &self.buses(controller), &text)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(Error::failed(format!("can't read the vhci ports ({name})"), error)),
+            }
+        }
+        // A port is free for the controller before the hub's driver has noticed that its device is gone. A
+        // device attached in between would inherit requests that were meant for the old one.
+        for port in &mut ports {
+            port.free &= !self.folder_of(port).exists();
+        }
+        Ok(ports)
+    }
+
     /// The kernel keeps no reservation, so another program may take the port between the look and the
     /// write: then (-EBUSY) the next one is tried.
-    pub(super) fn attach(&self, socket: impl AsFd, device_id: u32, speed: Speed) -> Result<Port> {
-        let wants_super = matches!(speed, Speed::Super | Speed::SuperPlus);
-        let candidates = self.ports()?.into_iter().filter(|port| port.free && port.super_speed == wants_super);
-        for port in candidates {
-            let fd = socket.as_fd().as_raw_fd();
-            let line = format!("{} {fd} {device_id} {}", port.number, kernel_speed(speed));
+    fn attach(&self, socket: BorrowedFd<'_>, device_id: u32, speed: Speed) -> Result<Port> {
+        for port in self.ports()?.into_iter().filter(|port| port.is_free_for(speed)) {
+            let line = format!("{} {} {device_id} {}", port.number, socket.as_raw_fd(), kernel_speed(speed));
             match fs::write(self.folder.join("attach"), line) {
                 Ok(()) => return Ok(port),
                 Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => continue,
@@ -156,14 +138,7 @@ impl Vhci {
         Err(Error::NoFreePort(speed))
     }
 
-    /// Whether a device of this speed could be attached now.
-    pub(super) fn has_free_port(&self, speed: Speed) -> Result<bool> {
-        let wants_super = matches!(speed, Speed::Super | Speed::SuperPlus);
-        Ok(self.ports()?.iter().any(|port| port.free && port.super_speed == wants_super))
-    }
-
-    /// Takes a device off its port. A port that is free already is no error.
-    pub(super) fn detach(&self, port: &Port) -> io::Result<()> {
+    fn detach(&self, port: &Port) -> io::Result<()> {
         match fs::write(self.folder.join("detach"), port.number.to_string()) {
             // vhci_sysfs.c answers -EINVAL for a port with nothing attached.
             Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
@@ -171,28 +146,16 @@ impl Vhci {
         }
     }
 
-    /// Has the drivers of an attached device let go of it, while it still answers (Documentation/usb/authorization.rst).
-    ///
-    /// Blocks until they have.
-    pub(super) fn deauthorize(&self, port: &Port) -> io::Result<()> {
+    /// Documentation/usb/authorization.rst.
+    fn deauthorize(&self, port: &Port) -> io::Result<()> {
         fs::write(self.folder_of(port).join("authorized"), "0")
-    }
-
-    /// How this port is now.
-    pub(super) fn port(&self, number: u32) -> Result<Option<Port>> {
-        Ok(self.ports()?.into_iter().find(|port| port.number == number))
-    }
-}
-
-impl Port {
-    /// Nothing is attached.
-    pub(super) fn is_free(&self) -> bool {
-        self.free
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     const STATUS: &str = "hub port sta spd dev      sockfd local_busid
@@ -218,7 +181,7 @@ ss  0024 005 000 00000000 000000 0-0
         let folder = tempfile::tempdir().unwrap();
         let vhci = folder.path().join("vhci_hcd.0");
         fs::create_dir(&vhci).unwrap();
-        assert!(matches!(Vhci::open_at(folder.path()), Err(Error::KernelSupportMissing(_))));
+        assert!(matches!(Vhci::at(folder.path()).ports(), Err(Error::KernelSupportMissing(_))));
         for (name, text) in [("status", STATUS), ("status.1", STATUS_1), ("attach", ""), ("detach", "")] {
             fs::write(vhci.join(name), text).unwrap();
         }
@@ -226,7 +189,7 @@ ss  0024 005 000 00000000 000000 0-0
         buses(folder.path(), 1, 7);
         // The controller has forgotten it, the hub has not.
         fs::create_dir(vhci.join("usb5/5-2")).unwrap();
-        let vhci = Vhci::open_at(folder.path()).unwrap();
+        let vhci = Vhci::at(folder.path());
         let ports = vhci.ports().unwrap();
         let facts: Vec<_> =
             ports.iter().map(|p| (p.controller, p.number, p.super_speed, p.free, p.bus_path.as_str())).collect();
@@ -240,7 +203,7 @@ ss  0024 005 000 00000000 000000 0-0
                 (1, 24, true, false, "8-1")
             ]
         );
-        assert_eq!(vhci.attach(io::stdout(), 7, Speed::SuperPlus).unwrap().number, 8);
+        assert_eq!(vhci.attach(io::stdout().as_fd(), 7, Speed::SuperPlus).unwrap().number, 8);
         assert_eq!(fs::read_to_string(vhci.folder.join("attach")).unwrap(), "8 1 7 5");
     }
 
@@ -252,7 +215,7 @@ ss  0024 005 000 00000000 000000 0-0
         buses(folder.path(), 0, 5);
         fs::write(vhci.join("attach"), "").unwrap();
         fs::write(vhci.join("status"), STATUS.replace(" 004 ", " 006 ")).unwrap();
-        let vhci = Vhci::open_at(folder.path()).unwrap();
-        assert!(matches!(vhci.attach(io::stdout(), 7, Speed::High), Err(Error::NoFreePort(Speed::High))));
+        let vhci = Vhci::at(folder.path());
+        assert!(matches!(vhci.attach(io::stdout().as_fd(), 7, Speed::High), Err(Error::NoFreePort(Speed::High))));
     }
 }

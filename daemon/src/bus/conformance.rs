@@ -173,6 +173,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         admission: Admission::default(),
         runtime: folder.path().to_owned(),
         relay_mode: "none",
+        kernel: crate::attach::kernel(),
         grace: std::time::Duration::ZERO,
         devices: Vec::new(),
     };

@@ -138,6 +138,7 @@ impl Engine {
             id: number,
             // Unique as long as this process lives, which peers tell apart by its instance.
             session: SessionId(self.last_session),
+            kernel: self.kernel.clone(),
             link,
             links: peer.links(),
             grace: self.grace,

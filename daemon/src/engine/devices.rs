@@ -7,10 +7,7 @@ use super::{
     Engine,
     view::{DeviceFacts, DeviceView, Object, ObjectId},
 };
-use crate::{
-    attach,
-    usb::{BusPath, DeviceInfo, DeviceKind, HotplugEvent},
-};
+use crate::usb::{BusPath, DeviceInfo, DeviceKind, HotplugEvent};
 
 /// A udev property that keeps a device from ever being shared, see udev-rules/README.md.
 const IGNORE_PROPERTY: &str = "P2PUSB_IGNORE";
@@ -94,7 +91,7 @@ impl Engine {
             DeviceKind::RootHub => Some(("root-hub", "it is a root hub, a part of this machine's USB controller")),
             DeviceKind::Hub => Some(("hub", "it is a hub; share the devices that are plugged into it")),
             DeviceKind::Vhci => {
-                let port = attach::port_of(&info.bus_path);
+                let port = self.kernel.port_of(&info.bus_path);
                 let ours = self.attachments.values().any(|a| port.is_some() && a.port() == port);
                 Some(if ours {
                     ATTACHED_HERE

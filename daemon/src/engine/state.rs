@@ -25,6 +25,7 @@ use super::{
     view::{Change, EndedView, ManagerView, Object, ObjectId},
 };
 use crate::{
+    attach::VirtualHost,
     error::{Error, Result},
     net::Admission,
     peer::PeerId,
@@ -48,6 +49,8 @@ pub(crate) struct Inputs {
     pub(crate) runtime: PathBuf,
     /// none, custom, public
     pub(crate) relay_mode: &'static str,
+    /// Where attachments go.
+    pub(crate) kernel: Arc<dyn VirtualHost>,
     /// How long an attachment stays without a connection.
     pub(crate) grace: Duration,
     /// What is plugged in at the start.
@@ -71,6 +74,7 @@ pub struct Engine {
     pub(super) tickets: Vec<TicketRecord>,
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
+    pub(super) kernel: Arc<dyn VirtualHost>,
     pub(super) grace: Duration,
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
@@ -93,7 +97,7 @@ impl Engine {
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
-        let Inputs { store, endpoint, admission, runtime, relay_mode, grace, devices } = inputs;
+        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, devices } = inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record))).collect();
         let mut engine = Self {
             tickets: store.tickets()?,
@@ -110,6 +114,7 @@ impl Engine {
             last_session: 0,
             recently_ended: VecDeque::new(),
             offers,
+            kernel,
             grace,
             relay_mode,
             stopping: None,

@@ -32,6 +32,7 @@ use super::{
     ticket::{Secret, Ticket},
 };
 use crate::{
+    attach,
     config::{Network, Relay},
     engine::{
         Engine, EngineHandle, Inputs,
@@ -101,6 +102,7 @@ impl Daemon {
             admission: admission.clone(),
             runtime: folder.path().to_owned(),
             relay_mode: "none",
+            kernel: attach::kernel(),
             grace: Duration::from_secs(60),
             devices: Vec::new(),
         };

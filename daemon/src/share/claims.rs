@@ -28,7 +28,7 @@ use crate::{
     net::close,
     peer::PeerId,
     stop::Stop,
-    usb::UsbHost,
+    usb::Host,
 };
 
 /// Devices that one peer may hold at a time.
@@ -91,7 +91,7 @@ struct Table {
 #[derive(Debug, Clone)]
 pub(crate) struct Claims {
     engine: EngineHandle,
-    host: Arc<UsbHost>,
+    host: Arc<dyn Host>,
     grace: Duration,
     table: Arc<Mutex<Table>>,
     tasks: TaskTracker,
@@ -99,7 +99,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// No claims yet. `grace` is how long one outlives its connection.
-    pub(crate) fn new(engine: EngineHandle, host: Arc<UsbHost>, grace: Duration) -> Self {
+    pub(crate) fn new(engine: EngineHandle, host: Arc<dyn Host>, grace: Duration) -> Self {
         Self { engine, host, grace, table: Arc::default(), tasks: TaskTracker::new() }
     }
 

@@ -31,15 +31,15 @@ use crate::{
     net::frames::{FrameError, PRIORITY_URGENT, read_lane_frame, write_lane_frame},
     stop::Stop,
     usb::{
-        BusPath, Completion, DeviceInfo, OpenDevice, SpecialRequest, Transfer, TransferData, TransferType, UsbHost,
-        recovery, special_request,
+        BusPath, Completion, Device, DeviceInfo, Host, SpecialRequest, Transfer, TransferData, TransferType, recovery,
+        special_request,
     },
 };
 
 /// A device that a peer has claimed.
 #[derive(Debug)]
 pub(crate) struct ShareSession {
-    device: Arc<OpenDevice>,
+    device: Arc<dyn Device>,
     info: DeviceInfo,
     runtime: PathBuf,
     lanes: Mutex<HashMap<u8, Lane>>,
@@ -84,7 +84,7 @@ impl Drop for Serving {
 
 impl ShareSession {
     /// Takes the device from this machine's drivers.
-    pub(crate) async fn open(host: Arc<UsbHost>, info: DeviceInfo, runtime: PathBuf, stop: Stop) -> Result<Arc<Self>> {
+    pub(crate) async fn open(host: Arc<dyn Host>, info: DeviceInfo, runtime: PathBuf, stop: Stop) -> Result<Arc<Self>> {
         let name = info.bus_path.to_string();
         let opened = spawn_blocking({
             let (info, runtime) = (info.clone(), runtime.clone());

@@ -20,6 +20,7 @@
 mod cancel;
 mod descriptor;
 mod device;
+mod door;
 mod error;
 mod host;
 mod hotplug;
@@ -34,6 +35,7 @@ mod usbfs;
 
 pub use descriptor::{Configuration, Descriptors, Endpoint, Interface, TransferType};
 pub use device::{BusPath, DeviceInfo, DeviceKind, InvalidBusPath};
+pub use door::{Device, Host};
 pub use error::UsbError;
 pub use host::UsbHost;
 pub use hotplug::{Hotplug, HotplugEvent};
