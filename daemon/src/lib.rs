@@ -25,6 +25,8 @@ pub mod peer;
 pub mod policy;
 pub mod sd;
 pub mod share;
+#[doc(hidden)]
+pub mod sim;
 mod stop;
 pub mod store;
 pub mod supervisor;

@@ -3,6 +3,8 @@
 mod iso;
 mod pump;
 mod session;
+#[doc(hidden)]
+pub mod sim;
 mod usbip;
 mod vhci;
 mod virtual_host;

@@ -27,6 +27,8 @@ mod hotplug;
 mod in_use;
 mod open;
 pub mod recovery;
+#[doc(hidden)]
+pub mod sim;
 mod special;
 mod status;
 mod sysfs;
