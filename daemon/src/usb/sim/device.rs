@@ -89,7 +89,7 @@ impl Flight {
 }
 
 fn completion(endpoint: u8, tag: u64, status: UrbStatus, actual_length: usize, data: Bytes) -> Completion {
-    Completion { endpoint, tag, status, actual_length: actual_length as u32, data }
+    Completion { endpoint, tag, status, actual_length: actual_length as u32, data, packets: Vec::new() }
 }
 
 impl SimDevice {
@@ -304,7 +304,7 @@ impl Device for OpenSim {
     }
 
     fn submit(&self, transfer: Transfer, tag: u64, done: &mpsc::Sender<Completion>) -> Result<(), UrbStatus> {
-        let Transfer { endpoint: address, setup, data, flags } = transfer;
+        let Transfer { endpoint: address, setup, data, flags, .. } = transfer;
         let done = done.clone().try_reserve_owned().map_err(|_| UrbStatus::NoMemory)?;
         if let Some(setup) = setup {
             if address != 0 || special_request(&setup).is_some_and(|special| special != SpecialRequest::Refuse) {
