@@ -45,9 +45,13 @@ pub(crate) fn server() -> Result {
         let address = endpoint.bound_sockets().first().copied().ok_or("no socket")?;
         say(&format!("{} {address}", endpoint.id()));
         let connection = endpoint.accept().await.ok_or("closed")?.accept()?.await?;
-        let (to, from) = connection.accept_bi().await?;
         tokio::spawn(async move {
-            if let Err(error) = serve(to, from).await {
+            // It is seen when the first measurement begins.
+            let served = match connection.accept_bi().await {
+                Ok((to, from)) => serve(to, from).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = served {
                 eprintln!("bench: the iroh server: {error}");
             }
         });

@@ -121,16 +121,17 @@ impl Contender {
     }
 }
 
-/// Everything, or only what `options` name: `--quick`, `--rounds N`, `latency`, `throughput`.
+/// Everything, or only what `options` name: `--quick`, `--rounds N`, `--verbose`, `latency`, `throughput`.
 pub(crate) fn run(options: &[&str]) -> Result {
     let mut rounds = ROUNDS;
     let mut part = 1;
-    let (mut latency, mut throughput) = (true, true);
+    let (mut latency, mut throughput, mut verbose) = (true, true, false);
     let mut options = options.iter();
     while let Some(option) = options.next() {
         match *option {
             "--quick" => (part, rounds) = (QUICK, 1),
             "--rounds" => rounds = options.next().ok_or("--rounds needs a number")?.parse()?,
+            "--verbose" => verbose = true,
             "latency" => throughput = false,
             "throughput" => latency = false,
             other => return Err(format!("there is no option {other}").into()),
@@ -151,15 +152,15 @@ pub(crate) fn run(options: &[&str]) -> Result {
         cases.extend(trips);
         cases.push(What::Reports { count: REPORTS / part });
     }
-    measure(&mut samples, Place::Free, &cases, rounds)?;
+    measure(&mut samples, Place::Free, &cases, rounds, verbose)?;
     if latency {
-        measure(&mut samples, Place::OneCpu, &trips, rounds)?;
+        measure(&mut samples, Place::OneCpu, &trips, rounds, verbose)?;
     }
     report::print(&samples, rounds);
     Ok(())
 }
 
-fn measure(samples: &mut Samples, place: Place, cases: &[What], rounds: usize) -> Result {
+fn measure(samples: &mut Samples, place: Place, cases: &[What], rounds: usize, verbose: bool) -> Result {
     let anywhere = sched_getaffinity(Pid::from_raw(0))?;
     if place == Place::OneCpu {
         // Processes that are started from now on inherit it.
@@ -189,6 +190,9 @@ fn measure(samples: &mut Samples, place: Place, cases: &[What], rounds: usize) -
                     _ => true,
                 };
                 if measured {
+                    if verbose {
+                        eprintln!("{place:?} {:?}: {what}", contender.who);
+                    }
                     let sample = contender.measure(what)?;
                     samples.all.push((place, contender.who, what, sample));
                 }
