@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use p2pusb_dbus::names::{TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC};
+use p2pusb_dbus::names::{GRACE_MAX_SECONDS, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC};
 
 use crate::duration;
 
@@ -85,7 +85,8 @@ unplugged and plugged in again, and after a reboot.
 
 Examples:
   p2pusb share 1-2.3
-  p2pusb share 0403:6001 --peer desk --peer laptop")]
+  p2pusb share 0403:6001 --peer desk --peer laptop
+  p2pusb share flash --grace 10s")]
 pub(crate) struct Share {
     /// The device: bus path, vendor:product or a part of the product's name
     pub(crate) device: String,
@@ -97,6 +98,10 @@ pub(crate) struct Share {
     /// Share it even if this machine depends on it: its only keyboard, a disk that is mounted
     #[arg(long)]
     pub(crate) force: bool,
+
+    /// How long a peer keeps it that can't be reached: 0s to 1h [default: what the settings say, 60s]
+    #[arg(long, value_name = "TIME", value_parser = grace)]
+    pub(crate) grace: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +159,7 @@ It returns when the kernel has set up the device, and prints where it is plugged
 
 Examples:
   p2pusb attach 0403:6001
-  p2pusb attach flash --peer workshop")]
+  p2pusb attach flash --peer workshop --grace 5m")]
 pub(crate) struct Attach {
     /// The remote device: vendor:product, its id or a part of the product's name
     pub(crate) device: String,
@@ -162,6 +167,10 @@ pub(crate) struct Attach {
     /// Only among the devices of this peer
     #[arg(long, value_name = "PEER")]
     pub(crate) peer: Option<String>,
+
+    /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
+    #[arg(long, value_name = "TIME", value_parser = grace)]
+    pub(crate) grace: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +197,16 @@ fn ticket_lifetime(text: &str) -> Result<Duration, String> {
         Ok(lifetime)
     } else {
         Err(format!("a ticket is good for {} to {}", duration::words(*range.start()), duration::words(*range.end())))
+    }
+}
+
+/// A grace time, in seconds.
+fn grace(text: &str) -> Result<u32, String> {
+    let grace = duration::parse(text)?;
+    let longest = Duration::from_secs(GRACE_MAX_SECONDS.into());
+    match u32::try_from(grace.as_secs()) {
+        Ok(seconds) if grace <= longest => Ok(seconds),
+        _ => Err(format!("a grace time is {} at most", duration::words(longest))),
     }
 }
 
@@ -229,6 +248,19 @@ mod tests {
         }
         for wrong in ["0s", "8d", "169h", "10", ""] {
             assert_eq!(parse(&["invite", "--expires", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_grace_time_has_a_unit_and_an_end() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("1h", 3600)] {
+            let Some(Verb::Share(share)) = parse(&["share", "x", "--grace", text]).unwrap().verb else { panic!() };
+            assert_eq!(share.grace, Some(seconds));
+            let Some(Verb::Attach(attach)) = parse(&["attach", "x", "--grace", text]).unwrap().verb else { panic!() };
+            assert_eq!(attach.grace, Some(seconds));
+        }
+        for wrong in ["3601s", "61m", "1d", "213503982334601d", "60", "-1s", ""] {
+            assert_eq!(parse(&["share", "x", "--grace", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }
 

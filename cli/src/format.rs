@@ -182,6 +182,11 @@ pub(crate) fn ago(usec: u64, now_usec: u64) -> String {
     format!("{} ago", duration::words(Duration::from_micros(now_usec.saturating_sub(usec))))
 }
 
+/// How long it is until then.
+pub(crate) fn left(usec: u64, now_usec: u64) -> String {
+    format!("{} left", duration::words(Duration::from_micros(usec.saturating_sub(now_usec))))
+}
+
 /// A round-trip time.
 pub(crate) fn rtt(usec: u64) -> String {
     match usec {
@@ -252,6 +257,8 @@ mod tests {
         assert_eq!(ago(0, 5), "never");
         assert_eq!(ago(1_000_000, 61_000_000), "1 min ago");
         assert_eq!(ago(10, 5), "0 s ago");
+        assert_eq!(left(61_000_000, 1_000_000), "1 min left");
+        assert_eq!(left(5, 10), "0 s left");
         assert_eq!(rtt(0), "");
         assert_eq!(rtt(170), "170 µs");
         assert_eq!(rtt(20_720), "20.7 ms");

@@ -57,6 +57,8 @@ pub(crate) struct Share {
     pub(crate) peers: Vec<String>,
     pub(crate) state: String,
     pub(crate) claimed_by: Option<String>,
+    pub(crate) grace: u32,
+    pub(crate) reconnect_deadline: u64,
     pub(crate) owner_uid: u32,
 }
 
@@ -104,6 +106,8 @@ pub(crate) struct Attachment {
     pub(crate) controller: u32,
     pub(crate) port: u32,
     pub(crate) since: u64,
+    pub(crate) grace: u32,
+    pub(crate) reconnect_deadline: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) urbs: u64,
@@ -208,6 +212,8 @@ impl Share {
             peers: p.value::<Vec<OwnedObjectPath>>("Peers").iter().map(|path| path.to_string()).collect(),
             state: p.text("State"),
             claimed_by: p.object("ClaimedBy"),
+            grace: p.value("Grace"),
+            reconnect_deadline: p.value("ReconnectDeadline"),
             owner_uid: p.value("OwnerUid"),
         }
     }
@@ -276,6 +282,8 @@ impl Attachment {
             controller: p.value("Controller"),
             port: p.value("Port"),
             since: p.value("Since"),
+            grace: p.value("Grace"),
+            reconnect_deadline: p.value("ReconnectDeadline"),
             bytes_in: p.value("BytesIn"),
             bytes_out: p.value("BytesOut"),
             urbs: p.value("Urbs"),

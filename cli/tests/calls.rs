@@ -70,7 +70,13 @@ fn objects() -> Objects {
     add(
         share_path("00c0ffee"),
         interface::SHARE,
-        vec![("Device", o(&device_path("1-2"))), ("Product", "Serial".into()), ("State", "available".into())],
+        vec![
+            ("Device", o(&device_path("1-2"))),
+            ("Product", "Serial".into()),
+            ("State", "reconnecting".into()),
+            ("ClaimedBy", o(&peer_path(DESK))),
+            ("ReconnectDeadline", 1u64.into()),
+        ],
     );
     for (id, label) in [(WORKSHOP, "workshop"), (DESK, "desk")] {
         add(peer_path(id), interface::PEER, vec![("EndpointId", id.into()), ("Label", label.into())]);
@@ -85,7 +91,7 @@ fn objects() -> Objects {
             ("Available", true.into()),
         ],
     );
-    for (number, bus_path) in [(1, "9-1"), (2, "9-2")] {
+    for (number, bus_path, state) in [(1, "9-1", "reconnecting"), (2, "9-2", "waiting")] {
         add(
             attachment_path(number),
             interface::ATTACHMENT,
@@ -93,7 +99,8 @@ fn objects() -> Objects {
                 ("RemoteDevice", o(&remote_device_path(WORKSHOP, "0000000a"))),
                 ("Peer", o(&peer_path(WORKSHOP))),
                 ("Product", "Disk".into()),
-                ("State", "attached".into()),
+                ("State", state.into()),
+                ("ReconnectDeadline", 1u64.into()),
                 ("LocalBusPath", bus_path.into()),
             ],
         );
@@ -198,6 +205,9 @@ async fn share_names_device_peers_and_force() {
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
+    let (_, calls) = ask(&["share", "1-2", "--grace", "2m"]).await;
+    let expected = "(objectpath \"/org/p2pusb1/devices/1_2\", {\"grace\": <uint32 120>})";
+    assert_eq!(calls, [call(&root(), "ShareDevice", expected)]);
     let (_, calls) = ask(&["share", "1-2"]).await;
     let expected = "(objectpath \"/org/p2pusb1/devices/1_2\", @a{sv} {})";
     assert_eq!(calls, [call(&root(), "ShareDevice", expected)]);
@@ -225,6 +235,24 @@ async fn unshare_forget_and_attach_call_their_objects() {
         assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
         assert_eq!(calls, [expected], "{arguments:?}");
         assert_eq!(stdout.lines().count(), 1, "{arguments:?}: {stdout}");
+    }
+}
+
+#[tokio::test]
+async fn attach_says_how_long_it_outlives_its_connection() {
+    let disk = remote_device_path(WORKSHOP, "0000000a");
+    let ((code, ..), calls) = ask(&["attach", "disk", "--grace", "200s"]).await;
+    assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"grace\": <uint32 200>},)")]));
+}
+
+#[tokio::test]
+async fn status_says_on_either_side_what_reconnects() {
+    let ((code, stdout, _), calls) = ask(&["status"]).await;
+    assert_eq!((code, calls.len()), (0, 0));
+    for part in
+        ["reconnecting, 0 s left", "waiting for the peer", "`p2pusb detach NUMBER`", "reconnecting to desk, 0 s left"]
+    {
+        assert!(stdout.contains(part), "{part}: {stdout}");
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use iroh::RelayUrl;
-use serde::Deserialize;
+use p2pusb_dbus::names::GRACE_MAX_SECONDS;
+use serde::{Deserialize, Serialize};
 
 /// Where the settings are, unless `--config` names another file.
 pub const DEFAULT_PATH: &str = "/etc/p2pusb/p2pusb.toml";
@@ -22,18 +23,20 @@ pub struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Session {
-    /// How long a session outlives its connection.
+    /// How long a session outlives its connection, where neither its share nor its attachment says otherwise.
     pub grace: Grace,
 }
 
 /// How long a session outlives its connection, in whole seconds: 0 to 3600. Default: 60.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct Grace(u16);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Grace(u32);
 
 impl Grace {
-    /// The longest, in seconds: a device that is claimed by nobody there for longer is a ghost.
-    pub const MAX: u16 = 3600;
+    /// In seconds, as the bus has it.
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
 }
 
 impl Default for Grace {
@@ -48,13 +51,19 @@ impl From<Grace> for Duration {
     }
 }
 
+impl From<Grace> for u64 {
+    fn from(grace: Grace) -> Self {
+        grace.0.into()
+    }
+}
+
 impl TryFrom<u64> for Grace {
     type Error = String;
 
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        match u16::try_from(seconds) {
-            Ok(short) if short <= Self::MAX => Ok(Self(short)),
-            _ => Err(format!("{seconds} is no grace time: write a number of seconds from 0 to {}", Self::MAX)),
+        match u32::try_from(seconds) {
+            Ok(short) if short <= GRACE_MAX_SECONDS => Ok(Self(short)),
+            _ => Err(format!("{seconds} is no grace time: it is a number of seconds from 0 to {GRACE_MAX_SECONDS}")),
         }
     }
 }

@@ -105,14 +105,14 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         runtime,
         relay_mode: config.network.relay.mode(),
         kernel: attach::kernel(),
-        grace: config.session.grace.into(),
+        grace: config.session.grace,
         devices,
     };
     let (engine, handle, changes) = Engine::new(inputs)?;
     let engine = tokio::spawn(engine.run());
     let context = bus::Context { engine: handle.clone(), authorizer: Authorizer::new(bus.clone()) };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
-    let claims = Claims::new(handle.clone(), host.clone(), config.session.grace.into());
+    let claims = Claims::new(handle.clone(), host.clone());
     let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims));
     // Clients that see the name see the objects, too.
     handle.sync().await;

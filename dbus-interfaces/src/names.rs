@@ -49,7 +49,7 @@ pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
 
 /// polkit actions. Root may do all of them; without polkit nobody else may.
 pub mod action {
-    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.Revoke`.
+    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.Revoke`.
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `RemoteDevice.Attach`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
@@ -68,6 +68,9 @@ pub mod option {
     pub const PEERS: &str = "peers";
     /// `Manager.ShareDevice`, type `b`: share it although this machine depends on it.
     pub const FORCE: &str = "force";
+    /// `Manager.ShareDevice` and `RemoteDevice.Attach`, type `u`: the grace time in seconds, at most
+    /// [`super::GRACE_MAX_SECONDS`].
+    pub const GRACE: &str = "grace";
 }
 
 /// Lifetime of a ticket when `expires-usec` is not given: ten minutes, in microseconds.
@@ -76,6 +79,9 @@ pub const TICKET_LIFETIME_DEFAULT_USEC: u64 = 600_000_000;
 pub const TICKET_LIFETIME_MIN_USEC: u64 = 1_000_000;
 /// The longest lifetime that a ticket can have: seven days, in microseconds.
 pub const TICKET_LIFETIME_MAX_USEC: u64 = 7 * 24 * 3600 * 1_000_000;
+
+/// The longest grace time: one hour, in seconds. A device that nobody has heard of for longer is a ghost.
+pub const GRACE_MAX_SECONDS: u32 = 3600;
 
 /// How many entries `Manager.RecentlyEnded` holds at most.
 pub const RECENTLY_ENDED_MAX: usize = 16;

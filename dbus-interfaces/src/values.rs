@@ -117,6 +117,8 @@ values! {
         Available = "available",
         /// Claimed by a peer.
         InUse = "in-use",
+        /// Claimed by a peer to which the connection is lost, for as long as the grace time lasts.
+        Reconnecting = "reconnecting",
     }
 
     /// `Peer.State`.

@@ -152,12 +152,14 @@ fn every_value_is_documented_and_unknown_ones_are_allowed_for() {
 
 #[test]
 fn every_option_is_documented_with_its_type() {
-    for (method, key, kind) in [
-        ("CreateTicket", option::EXPIRES_USEC, "t"),
-        ("ShareDevice", option::PEERS, "ao"),
-        ("ShareDevice", option::FORCE, "b"),
+    for (text, method, key, kind) in [
+        (xml::MANAGER, "CreateTicket", option::EXPIRES_USEC, "t"),
+        (xml::MANAGER, "ShareDevice", option::PEERS, "ao"),
+        (xml::MANAGER, "ShareDevice", option::FORCE, "b"),
+        (xml::MANAGER, "ShareDevice", option::GRACE, "u"),
+        (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
     ] {
-        let comment = comment(xml::MANAGER, &format!("<method name=\"{method}\""));
+        let comment = comment(text, &format!("<method name=\"{method}\""));
         assert!(comment.contains(&format!("\"{key}\" (type {kind})")), "{method}: {key}");
     }
 }

@@ -189,9 +189,10 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers state claimed_by owner_uid],
+    [device stable_id product peers state claimed_by grace reconnect_deadline owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
+        p.set_grace(5, &Options::new()).await.unwrap();
         p.set_peers(&[ObjectPath::from_static_str("/a").unwrap()], &Options::new()).await.unwrap();
     }
 );
@@ -226,8 +227,8 @@ agrees!(
     ATTACHMENT,
     ATTACHMENT,
     [
-        remote_device peer product state last_error local_bus_path local_device controller port since bytes_in
-        bytes_out urbs owner_uid
+        remote_device peer product state last_error local_bus_path local_device controller port since grace
+        reconnect_deadline bytes_in bytes_out urbs owner_uid
     ],
     |p| {
         p.detach(&Options::new()).await.unwrap();

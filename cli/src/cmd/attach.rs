@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use p2pusb_dbus::{Options, names::interface};
+use p2pusb_dbus::{
+    Options,
+    names::{interface, option},
+};
 use serde::Serialize;
 use zbus::OwnedObjectPath;
 
@@ -26,9 +29,13 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
     let all = bus.snapshot().await?;
     let peer = args.peer.as_ref().map(|typed| select::peer(&all, typed)).transpose()?;
     let device = select::remote_device(&all, &args.device, peer)?;
+    let mut options = Options::new();
+    if let Some(grace) = args.grace {
+        options.insert(option::GRACE, grace.into());
+    }
     let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
     let attachment: OwnedObjectPath =
-        bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(Options::new(),)).await?;
+        bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(options,)).await?;
 
     let after = bus.snapshot().await?;
     let attached = after.attachment(&attachment).and_then(|a| a.local_device.as_ref());

@@ -17,7 +17,7 @@ use crate::{
     args::{Cli, List, Verb},
     bus::Bus,
     exit::Failure,
-    format::{Cell, Tone},
+    format::{Cell, Tone, left},
     report::Report,
     snapshot::{Attachment, Device, Share, Snapshot},
 };
@@ -77,12 +77,16 @@ fn exclusion(all: &Snapshot, device: &Device) -> String {
 }
 
 /// The state of a share, in words.
-fn share_state(all: &Snapshot, share: &Share) -> Cell {
+fn share_state(all: &Snapshot, share: &Share, now_usec: u64) -> Cell {
     match (ShareState::from_value(&share.state), &share.claimed_by) {
         (ShareState::Waiting, _) => Cell::new("not plugged in", Tone::Dim),
         (ShareState::Available, _) => Cell::new("available", Tone::Good),
         (ShareState::InUse, Some(peer)) => Cell::new(format!("in use by {}", all.peer_name(peer)), Tone::Busy),
         (ShareState::InUse, None) => Cell::new("in use", Tone::Busy),
+        (ShareState::Reconnecting, peer) => {
+            let whom = peer.as_ref().map(|peer| format!(" to {}", all.peer_name(peer))).unwrap_or_default();
+            Cell::new(format!("reconnecting{whom}, {}", left(share.reconnect_deadline, now_usec)), Tone::Busy)
+        }
         _ => Cell::from("unknown"),
     }
 }
@@ -100,11 +104,13 @@ fn peer_state(state: &str) -> Cell {
 }
 
 /// The state of an attachment, in words.
-fn attachment_state(attachment: &Attachment) -> Cell {
+fn attachment_state(attachment: &Attachment, now_usec: u64) -> Cell {
     match AttachmentState::from_value(&attachment.state) {
         AttachmentState::Attached => Cell::new("attached", Tone::Good),
         AttachmentState::Connecting => Cell::new("connecting", Tone::Busy),
-        AttachmentState::Reconnecting => Cell::new("reconnecting", Tone::Busy),
+        AttachmentState::Reconnecting => {
+            Cell::new(format!("reconnecting, {}", left(attachment.reconnect_deadline, now_usec)), Tone::Busy)
+        }
         AttachmentState::Waiting => Cell::new("waiting for the peer", Tone::Busy),
         AttachmentState::Detaching => Cell::new("detaching", Tone::Busy),
         AttachmentState::Ended => Cell::new(end_reason(&attachment.last_error), Tone::Bad),

@@ -33,6 +33,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if args.force {
         options.insert(option::FORCE, true.into());
     }
+    if let Some(grace) = args.grace {
+        options.insert(option::GRACE, grace.into());
+    }
     let what = format!("Sharing {}", device.name());
     let path = ObjectPath::from_str_unchecked(&device.path);
     let share: OwnedObjectPath =

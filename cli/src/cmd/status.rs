@@ -36,7 +36,7 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
         all.manager.version, all.manager.state, all.manager.relay_mode, all.manager.endpoint_id
     );
     section(&mut text, colours, "Attached here", "nothing", attachments(all, now_usec));
-    section(&mut text, colours, "Shared from here", "nothing", shares(all));
+    section(&mut text, colours, "Shared from here", "nothing", shares(all, now_usec));
     if !all.manager.recently_ended.is_empty() {
         section(&mut text, colours, "Ended lately", "", ended(all, now_usec));
     }
@@ -60,7 +60,7 @@ fn attachments(all: &Snapshot, now_usec: u64) -> Option<Table> {
             attachment.local_bus_path.as_str().into(),
             all.peer_name(&attachment.peer).into(),
             product.unwrap_or_else(|| attachment.product.clone()).into(),
-            attachment_state(attachment),
+            attachment_state(attachment, now_usec),
             ago(attachment.since, now_usec).into(),
             bytes(attachment.bytes_in).into(),
             bytes(attachment.bytes_out).into(),
@@ -69,7 +69,7 @@ fn attachments(all: &Snapshot, now_usec: u64) -> Option<Table> {
     (!all.attachments.is_empty()).then_some(table)
 }
 
-fn shares(all: &Snapshot) -> Option<Table> {
+fn shares(all: &Snapshot, now_usec: u64) -> Option<Table> {
     let mut table = Table::with_headings(&["ID", "BUS PATH", "PRODUCT", "STATE", "FOR"]);
     for share in &all.shares {
         let device = share.device.as_ref().and_then(|path| all.device(path));
@@ -77,7 +77,7 @@ fn shares(all: &Snapshot) -> Option<Table> {
             share.id.as_str().into(),
             device.map_or("", |device| &device.bus_path).into(),
             device.map_or_else(|| share.product.clone(), |device| device.name()).into(),
-            share_state(all, share),
+            share_state(all, share, now_usec),
             for_whom(all, share).into(),
         ]);
     }
@@ -137,6 +137,16 @@ Ended lately
     }
 
     #[test]
+    fn a_lost_connection_is_told_on_both_sides_with_the_time_that_is_left() {
+        let mut all = example();
+        (all.attachments[0].state, all.shares[1].state) = ("reconnecting".to_owned(), "reconnecting".to_owned());
+        (all.attachments[0].reconnect_deadline, all.shares[1].reconnect_deadline) = (101_000_000, 101_000_000);
+        let text = report(&all, 61_000_000, Colours::none()).text;
+        assert!(text.contains("Cruzer Blade  reconnecting, 40 s left  1 min ago"), "{text}");
+        assert!(text.contains("FT232R USB UART  reconnecting to Workshop, 40 s left  Workshop"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_told_in_few_words() {
         let text = report(&Snapshot::default(), 0, Colours::none()).text;
         assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n"), "{text}");
@@ -150,8 +160,11 @@ Ended lately
         let attachment = &json["attachments"][0];
         assert_eq!((&attachment["number"], &attachment["bus_path"]), (&1.into(), &"9-1".into()));
         assert_eq!(attachment["last_error"], serde_json::Value::Null);
+        assert_eq!(attachment["grace"], 200);
+        assert_eq!(attachment["reconnect_deadline_usec"], 0);
         let share = &json["shares"][1];
         assert_eq!(share["claimed_by"]["label"], "Workshop");
+        assert_eq!((&share["grace"], &share["reconnect_deadline_usec"]), (&5.into(), &0.into()));
         assert_eq!(share["peers"][0]["endpoint_id"], crate::snapshot::tests::WORKSHOP);
         assert_eq!(json["shares"][0]["bus_path"], serde_json::Value::Null);
         assert_eq!(json["recently_ended"][0]["reason"], "peer-lost");

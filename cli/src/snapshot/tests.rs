@@ -103,6 +103,7 @@ pub(crate) fn example() -> Snapshot {
                 ("Peers", vec![ObjectPath::from(peer_path(WORKSHOP))].into()),
                 ("State", "in-use".into()),
                 ("ClaimedBy", o(&peer_path(WORKSHOP))),
+                ("Grace", 5u32.into()),
                 ("OwnerUid", 1000u32.into()),
             ]),
         ),
@@ -131,6 +132,7 @@ pub(crate) fn example() -> Snapshot {
                 ("LocalBusPath", "9-1".into()),
                 ("LocalDevice", o(&device_path("9-1"))),
                 ("Since", 1_000_000u64.into()),
+                ("Grace", 200u32.into()),
                 ("BytesIn", 1_500_000u64.into()),
             ]),
         ),
@@ -169,6 +171,8 @@ fn every_interface_is_read_and_sorted() {
     assert_eq!(all.shares[1].owner_uid, 1000);
     assert_eq!(all.attachments[0].number, 1);
     assert_eq!(all.attachments[0].bytes_in, 1_500_000);
+    assert_eq!(all.attachments[0].grace, 200);
+    assert_eq!((all.shares[1].grace, all.shares[1].reconnect_deadline), (5, 0));
     assert_eq!(all.manager.version, "0.1.0");
 }
 

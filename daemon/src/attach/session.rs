@@ -228,7 +228,7 @@ async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>,
             P2PUSB_ATTACHMENT = request.id,
             "the connection to {} is lost; the device stays for {:?}", request.peer_label, request.grace
         );
-        engine.attachment_paused(request.id, true).await;
+        engine.attachment_paused(request.id, Some(request.grace)).await;
         let lanes = match timeout(request.grace, reconnect(request, line, positions)).await {
             Ok(Ok(lanes)) => lanes,
             Ok(Err(reason)) => return Ended { reason, by_peer: true },
@@ -237,7 +237,7 @@ async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>,
         info!(P2PUSB_ATTACHMENT = request.id, "the session with {} goes on", request.peer_label);
         // The pump ends only after this.
         let _ = pump.send(Switch::Resume { link: line.link.clone(), lanes }).await;
-        engine.attachment_paused(request.id, false).await;
+        engine.attachment_paused(request.id, None).await;
     }
 }
 

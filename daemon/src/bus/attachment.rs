@@ -79,6 +79,16 @@ impl Attachment {
         self.view.now().since
     }
 
+    #[zbus(property)]
+    fn grace(&self) -> u32 {
+        self.view.now().grace.seconds()
+    }
+
+    #[zbus(property)]
+    fn reconnect_deadline(&self) -> u64 {
+        self.view.now().lost_until
+    }
+
     #[zbus(property(emits_changed_signal = "false"))]
     fn bytes_in(&self) -> u64 {
         self.view.now().counters.bytes_in()

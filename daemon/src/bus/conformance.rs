@@ -19,7 +19,7 @@ use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
 use super::{Context, mirror::QUIET, paths, serve};
 use crate::{
     attach::Counters,
-    config::{Network, Relay},
+    config::{Grace, Network, Relay},
     engine::{
         Engine, Inputs,
         view::{
@@ -124,6 +124,8 @@ fn objects(peer: PeerId) -> Vec<Object> {
             peers: vec![peer],
             state: "available",
             claimed_by: None,
+            grace: Grace::default(),
+            lost_until: 0,
             owner_uid: 0,
         }),
         Object::RemoteDevice(RemoteDeviceView {
@@ -145,6 +147,8 @@ fn objects(peer: PeerId) -> Vec<Object> {
             controller: 0,
             port: 0,
             since: 1,
+            grace: Grace::default(),
+            lost_until: 0,
             owner_uid: 0,
             counters: Arc::new(Counters::default()),
         }),
@@ -174,7 +178,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         runtime: folder.path().to_owned(),
         relay_mode: "none",
         kernel: crate::attach::kernel(),
-        grace: std::time::Duration::ZERO,
+        grace: Grace::default(),
         devices: Vec::new(),
     };
     let (engine, handle, mut changes) = Engine::new(inputs).unwrap();

@@ -13,7 +13,12 @@ use p2pusb_dbus::{
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{context::Context, options::Options, paths, shown::Shown};
-use crate::{engine::view::ManagerView, error::Error, peer::PeerId, usb::BusPath};
+use crate::{
+    engine::{ShareWish, view::ManagerView},
+    error::Error,
+    peer::PeerId,
+    usb::BusPath,
+};
 
 #[derive(Debug)]
 pub(super) struct Manager {
@@ -80,10 +85,11 @@ impl Manager {
         let mut options = Options::new(options);
         let audience: Vec<OwnedObjectPath> = options.take(PEERS)?.unwrap_or_default();
         let force = options.take(FORCE)?.unwrap_or(false);
+        let grace = options.take_grace()?;
         options.done()?;
         let bus_path: BusPath = bus_path.parse().map_err(|_| Error::DeviceGone(device.to_string()))?;
-        let audience = peers(server, &audience).await?;
-        let result = self.context.engine.share_device(bus_path, audience, force, uid).await;
+        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace };
+        let result = self.context.engine.share_device(bus_path, wish, uid).await;
         Ok(path::share_path(&self.context.settled(result).await?))
     }
 

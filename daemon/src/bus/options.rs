@@ -3,10 +3,15 @@
 
 use std::collections::HashMap;
 
-use p2pusb_dbus::MethodError;
+use p2pusb_dbus::{MethodError, names::option::GRACE};
 use zbus::OwnedVariant;
 
-use crate::error::Error;
+use crate::{config::Grace, error::Error};
+
+/// A grace time in seconds, as callers give it.
+pub(super) fn grace(seconds: u32) -> Result<Grace, MethodError> {
+    Grace::try_from(u64::from(seconds)).map_err(|wrong| Error::InvalidArgs(wrong).into())
+}
 
 /// The options of one call.
 pub(super) struct Options(HashMap<String, OwnedVariant>);
@@ -27,6 +32,11 @@ impl Options {
                 })
             }
         }
+    }
+
+    /// Takes the option `grace` out.
+    pub(super) fn take_grace(&mut self) -> Result<Option<Grace>, MethodError> {
+        self.take(GRACE)?.map(grace).transpose()
     }
 
     /// Nothing must be left.

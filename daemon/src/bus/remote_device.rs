@@ -6,7 +6,7 @@ use p2pusb_dbus::{MethodError, names::action, path};
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{context::Context, options::Options, paths, shown::Shown};
-use crate::engine::view::RemoteDeviceView;
+use crate::engine::{AttachWish, view::RemoteDeviceView};
 
 #[derive(Debug)]
 pub(super) struct RemoteDevice {
@@ -25,8 +25,10 @@ impl RemoteDevice {
         let view = self.view.now();
         let details = [("device", view.facts.product.as_str())];
         let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
-        Options::new(options).done()?;
-        let result = self.context.engine.attach(view.peer, view.remote_id.clone(), uid).await;
+        let mut options = Options::new(options);
+        let wish = AttachWish { grace: options.take_grace()? };
+        options.done()?;
+        let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))
     }
 

@@ -5,7 +5,13 @@ use std::collections::HashMap;
 use p2pusb_dbus::{MethodError, names::action};
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{context::Context, manager::peers, options::Options, paths, shown::Shown};
+use super::{
+    context::Context,
+    manager::peers,
+    options::{self, Options},
+    paths,
+    shown::Shown,
+};
 use crate::engine::view::ShareView;
 
 #[derive(Debug)]
@@ -47,6 +53,18 @@ impl Share {
         self.context.settled(result).await
     }
 
+    async fn set_grace(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        grace: u32,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.set_share_grace(self.view.now().id.clone(), options::grace(grace)?).await;
+        self.context.settled(result).await
+    }
+
     #[zbus(property)]
     fn device(&self) -> OwnedObjectPath {
         paths::or_none(self.view.now().device.as_ref(), paths::device)
@@ -75,6 +93,16 @@ impl Share {
     #[zbus(property)]
     fn claimed_by(&self) -> OwnedObjectPath {
         paths::or_none(self.view.now().claimed_by, paths::peer)
+    }
+
+    #[zbus(property)]
+    fn grace(&self) -> u32 {
+        self.view.now().grace.seconds()
+    }
+
+    #[zbus(property)]
+    fn reconnect_deadline(&self) -> u64 {
+        self.view.now().lost_until
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

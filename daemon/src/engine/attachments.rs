@@ -1,6 +1,6 @@
 //! Attachments: peers' devices in use here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
 use p2pusb_protocol::{EndReason, OfferedDevice, SessionId};
@@ -10,11 +10,13 @@ use tracing::{info, warn};
 use super::{
     Engine,
     command::Reply,
-    state::now_usec,
+    handle::AttachWish,
+    state::{now_usec, until_usec},
     view::{AttachmentView, DeviceFacts, EndedView, Object, ObjectId, RemoteDeviceView},
 };
 use crate::{
     attach::{self, Counters, Place},
+    config::Grace,
     error::{Error, Result},
     peer::PeerId,
     stop::Stop,
@@ -37,6 +39,10 @@ pub(super) struct Attachment {
     since: u64,
     /// Whether it ever was in use.
     was_attached: bool,
+    /// How long it outlives its connection; `None` leaves it to the settings.
+    grace: Option<Grace>,
+    /// Its connection is lost, and waited for until then, in microseconds since the epoch.
+    lost_until: Option<u64>,
     owner_uid: u32,
     stop: Stop,
     bound: Arc<Notify>,
@@ -46,6 +52,35 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
+    fn new(
+        peer: PeerId,
+        remote_id: String,
+        peer_label: String,
+        facts: DeviceFacts,
+        wish: AttachWish,
+        uid: u32,
+    ) -> Self {
+        Self {
+            peer,
+            remote_id,
+            peer_label,
+            facts,
+            state: "connecting",
+            last_error: String::new(),
+            place: None,
+            since: 0,
+            was_attached: false,
+            grace: wish.grace,
+            lost_until: None,
+            owner_uid: uid,
+            stop: Stop::default(),
+            bound: Arc::default(),
+            counters: Arc::default(),
+            attaching: None,
+            detaching: Vec::new(),
+        }
+    }
+
     /// Whether it waits for its peer to come back. Nothing is attached, and nothing runs for it.
     fn waits(&self) -> bool {
         self.state == "waiting"
@@ -62,8 +97,15 @@ impl Attachment {
 }
 
 impl Engine {
-    pub(super) async fn attach(&mut self, id: PeerId, remote_id: String, uid: u32, reply: Reply<u32>) {
-        match self.begin_attach(id, remote_id, uid) {
+    pub(super) async fn attach(
+        &mut self,
+        id: PeerId,
+        remote_id: String,
+        wish: AttachWish,
+        uid: u32,
+        reply: Reply<u32>,
+    ) {
+        match self.begin_attach(id, remote_id, wish, uid) {
             Ok(number) => {
                 if let Some(attachment) = self.attachments.get_mut(&number) {
                     attachment.attaching = Some(reply);
@@ -75,7 +117,7 @@ impl Engine {
         }
     }
 
-    fn begin_attach(&mut self, id: PeerId, remote_id: String, uid: u32) -> Result<u32> {
+    fn begin_attach(&mut self, id: PeerId, remote_id: String, wish: AttachWish, uid: u32) -> Result<u32> {
         self.refuse_while_stopping()?;
         let peer = self.peers.get(&id).ok_or_else(|| Error::PeerUnknown(id.short()))?;
         if peer.connected.is_none() {
@@ -101,24 +143,7 @@ impl Engine {
                 self.last_attachment
             }
         };
-        let attachment = Attachment {
-            peer: id,
-            remote_id,
-            peer_label,
-            facts,
-            state: "connecting",
-            last_error: String::new(),
-            place: None,
-            since: 0,
-            was_attached: false,
-            owner_uid: uid,
-            stop: Stop::default(),
-            bound: Arc::default(),
-            counters: Arc::default(),
-            attaching: None,
-            detaching: Vec::new(),
-        };
-        self.attachments.insert(number, attachment);
+        self.attachments.insert(number, Attachment::new(id, remote_id, peer_label, facts, wish, uid));
         self.start(number)?;
         Ok(number)
     }
@@ -141,7 +166,7 @@ impl Engine {
             kernel: self.kernel.clone(),
             link,
             links: peer.links(),
-            grace: self.grace,
+            grace: attachment.grace.unwrap_or(self.grace).into(),
             peer_label: attachment.peer_label.clone(),
             device: attachment.remote_id.clone(),
             product: attachment.facts.name(),
@@ -221,15 +246,16 @@ impl Engine {
         }
     }
 
-    /// Its connection is lost, or there again.
-    pub(super) async fn attachment_paused(&mut self, number: u32, paused: bool) {
+    /// Its connection is lost, and waited for for so long; or it is there again.
+    pub(super) async fn attachment_paused(&mut self, number: u32, wait: Option<Duration>) {
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
-        attachment.state = match (attachment.state, paused) {
-            ("attached", true) => "reconnecting",
-            ("reconnecting", false) => "attached",
+        attachment.state = match (attachment.state, wait) {
+            ("attached", Some(_)) => "reconnecting",
+            ("reconnecting", None) => "attached",
             // One that the kernel still looks at, or that is on its way out, stays what it is.
             _ => return,
         };
+        attachment.lost_until = wait.map(until_usec);
         self.publish_attachment(number).await;
     }
 
@@ -247,6 +273,7 @@ impl Engine {
         }
         attachment.stop.stop(EndReason::Detached);
         attachment.state = "detaching";
+        attachment.lost_until = None;
         attachment.detaching.push(reply);
         self.publish_attachment(number).await;
     }
@@ -271,6 +298,7 @@ impl Engine {
             Err(error) => error.to_string(),
         };
         attachment.since = 0;
+        attachment.lost_until = None;
         attachment.place = None;
         self.publish_attachment(number).await;
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
@@ -355,6 +383,8 @@ impl Engine {
             controller: place.controller,
             port: place.port,
             since: attachment.since,
+            grace: attachment.grace.unwrap_or(self.grace),
+            lost_until: attachment.lost_until.unwrap_or(0),
             owner_uid: attachment.owner_uid,
             counters: attachment.counters.clone(),
         };

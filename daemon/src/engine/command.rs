@@ -1,11 +1,14 @@
 //! What the engine can be asked.
 
+use std::time::Duration;
+
 use p2pusb_protocol::{EndReason, PeerAddress, Refusal, TicketRefusal};
 use tokio::sync::oneshot;
 
-use super::handle::Grant;
+use super::handle::{AttachWish, Grant, ShareWish};
 use crate::{
     attach::Place,
+    config::Grace,
     error::Result,
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::PeerId,
@@ -20,14 +23,18 @@ pub(super) enum Command {
     // People, through the bus.
     ShareDevice {
         device: BusPath,
-        peers: Vec<PeerId>,
-        force: bool,
+        wish: ShareWish,
         uid: u32,
         reply: Reply<String>,
     },
     SetSharePeers {
         share: String,
         peers: Vec<PeerId>,
+        reply: Reply<()>,
+    },
+    SetShareGrace {
+        share: String,
+        grace: Grace,
         reply: Reply<()>,
     },
     Revoke {
@@ -49,6 +56,7 @@ pub(super) enum Command {
     Attach {
         peer: PeerId,
         device: String,
+        wish: AttachWish,
         uid: u32,
         reply: Reply<u32>,
     },
@@ -86,6 +94,11 @@ pub(super) enum Command {
         stop: Stop,
         reply: oneshot::Sender<Result<Grant, (Refusal, String)>>,
     },
+    /// Its connection is lost, and waited for for so long; or it is there again.
+    ClaimPaused {
+        share: String,
+        wait: Option<Duration>,
+    },
     ClaimEnded {
         share: String,
         reason: EndReason,
@@ -106,10 +119,10 @@ pub(super) enum Command {
         id: u32,
         place: Place,
     },
-    /// Its connection is lost, or there again.
+    /// Its connection is lost, and waited for for so long; or it is there again.
     AttachmentPaused {
         id: u32,
-        paused: bool,
+        wait: Option<Duration>,
     },
     AttachmentEnded {
         id: u32,

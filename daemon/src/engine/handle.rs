@@ -1,6 +1,6 @@
 //! The way to the engine for everybody else: a cheap clone, one method per command.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use p2pusb_protocol::{EndReason, OfferedDevice, PeerAddress, Refusal, TicketRefusal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{Command, Reply};
 use crate::{
     attach::Place,
+    config::Grace,
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::PeerId,
@@ -38,6 +39,24 @@ impl Offer {
 /// All offers.
 pub(crate) type Offers = Arc<Vec<Offer>>;
 
+/// How a device is to be shared.
+#[derive(Debug, Default)]
+pub struct ShareWish {
+    /// Who may claim it; empty means every paired peer.
+    pub peers: Vec<PeerId>,
+    /// Although this machine depends on it.
+    pub force: bool,
+    /// How long a claim outlives its connection; `None` leaves it to the settings.
+    pub grace: Option<Grace>,
+}
+
+/// How a peer's device is to be attached.
+#[derive(Debug)]
+pub struct AttachWish {
+    /// How long it outlives its connection; `None` leaves it to the settings.
+    pub grace: Option<Grace>,
+}
+
 /// The right to open a device for a peer.
 #[derive(Debug)]
 pub(crate) struct Grant {
@@ -45,6 +64,8 @@ pub(crate) struct Grant {
     pub(crate) share: String,
     /// The device.
     pub(crate) info: DeviceInfo,
+    /// How long the claim outlives its connection; it may change.
+    pub(crate) grace: watch::Receiver<Grace>,
     /// Where the claim is recorded, for the case that the daemon dies.
     pub(crate) runtime: PathBuf,
 }
@@ -84,13 +105,18 @@ impl EngineHandle {
     }
 
     /// Shares a device; answers the share's id.
-    pub async fn share_device(&self, device: BusPath, peers: Vec<PeerId>, force: bool, uid: u32) -> Result<String> {
-        self.call(|reply| Command::ShareDevice { device, peers, force, uid, reply }).await
+    pub async fn share_device(&self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
+        self.call(|reply| Command::ShareDevice { device, wish, uid, reply }).await
     }
 
     /// Changes who may claim a share.
     pub async fn set_share_peers(&self, share: String, peers: Vec<PeerId>) -> Result<()> {
         self.call(|reply| Command::SetSharePeers { share, peers, reply }).await
+    }
+
+    /// Changes how long a claim on a share outlives its connection, one that is waited for now included.
+    pub async fn set_share_grace(&self, share: String, grace: Grace) -> Result<()> {
+        self.call(|reply| Command::SetShareGrace { share, grace, reply }).await
     }
 
     /// Ends a share; answers when the device is back with its drivers.
@@ -114,8 +140,8 @@ impl EngineHandle {
     }
 
     /// Attaches a peer's device; answers its number when the kernel has enumerated it.
-    pub async fn attach(&self, peer: PeerId, device: String, uid: u32) -> Result<u32> {
-        self.call(|reply| Command::Attach { peer, device, uid, reply }).await
+    pub async fn attach(&self, peer: PeerId, device: String, wish: AttachWish, uid: u32) -> Result<u32> {
+        self.call(|reply| Command::Attach { peer, device, wish, uid, reply }).await
     }
 
     /// Detaches; answers when the port is free and the peer has its device back.
@@ -175,6 +201,10 @@ impl EngineHandle {
         answer.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
     }
 
+    pub(crate) async fn claim_paused(&self, share: String, wait: Option<Duration>) {
+        self.tell(Command::ClaimPaused { share, wait }).await;
+    }
+
     pub(crate) async fn claim_ended(&self, share: String, reason: EndReason) {
         self.tell(Command::ClaimEnded { share, reason }).await;
     }
@@ -191,8 +221,8 @@ impl EngineHandle {
         self.tell(Command::AttachmentPlaced { id, place }).await;
     }
 
-    pub(crate) async fn attachment_paused(&self, id: u32, paused: bool) {
-        self.tell(Command::AttachmentPaused { id, paused }).await;
+    pub(crate) async fn attachment_paused(&self, id: u32, wait: Option<Duration>) {
+        self.tell(Command::AttachmentPaused { id, wait }).await;
     }
 
     pub(super) async fn attachment_ended(&self, id: u32, result: Result<EndReason>) {

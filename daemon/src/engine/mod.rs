@@ -11,7 +11,12 @@ mod handle;
 mod peers;
 mod shares;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
-pub use self::{handle::EngineHandle, state::Engine};
 pub(crate) use self::{handle::Grant, state::Inputs};
+pub use self::{
+    handle::{AttachWish, EngineHandle, ShareWish},
+    state::Engine,
+};

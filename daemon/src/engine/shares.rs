@@ -1,15 +1,20 @@
 //! Shares and claims: which device is offered to whom, and who has it.
 
+use std::time::Duration;
+
 use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal, clip};
+use tokio::sync::watch;
 use tracing::info;
 
 use super::{
     Engine,
     command::Reply,
-    handle::{Grant, Offer},
+    handle::{Grant, Offer, ShareWish},
+    state::until_usec,
     view::{DeviceFacts, Object, ObjectId, ShareView},
 };
 use crate::{
+    config::Grace,
     error::{Error, Result},
     peer::PeerId,
     stop::Stop,
@@ -24,6 +29,8 @@ pub(super) struct Share {
     /// Empty means every paired peer. A forgotten peer stays in the list, or forgetting the only one would
     /// open the share to all.
     peers: Vec<PeerId>,
+    /// How long a claim outlives its connection. The claim watches it.
+    grace: watch::Sender<Grace>,
     claim: Option<Claim>,
     /// The share ends with its claim, and these want to know.
     revoked: Vec<Reply<()>>,
@@ -34,12 +41,16 @@ struct Claim {
     peer: PeerId,
     device: BusPath,
     stop: Stop,
+    /// Its connection is lost, and waited for until then, in microseconds since the epoch.
+    lost_until: Option<u64>,
 }
 
 impl Share {
-    pub(super) fn new(record: ShareRecord) -> Self {
+    /// A share as it is kept; `grace` is what the settings say.
+    pub(super) fn new(record: ShareRecord, grace: Grace) -> Self {
         let peers = record.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
-        Self { record, peers, claim: None, revoked: Vec::new() }
+        let grace = watch::Sender::new(record.grace.unwrap_or(grace));
+        Self { record, peers, grace, claim: None, revoked: Vec::new() }
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -74,14 +85,9 @@ impl Share {
 }
 
 impl Engine {
-    pub(super) async fn share_device(
-        &mut self,
-        device: BusPath,
-        peers: Vec<PeerId>,
-        force: bool,
-        uid: u32,
-    ) -> Result<String> {
+    pub(super) async fn share_device(&mut self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
         self.refuse_while_stopping()?;
+        let ShareWish { peers, force, grace } = wish;
         let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
         let name = format!("{} ({device})", DeviceFacts::from(info).name());
         if let Some((_, reason)) = self.exclusion(info) {
@@ -107,6 +113,7 @@ impl Engine {
             product: DeviceFacts::from(info).name(),
             peers: peers.iter().map(PeerId::to_string).collect(),
             force,
+            grace,
             owner_uid: uid,
         };
         self.keep({
@@ -116,7 +123,7 @@ impl Engine {
         .await?;
         let id = record.id.clone();
         info!(P2PUSB_DEVICE = %device, P2PUSB_SHARE = id, "shared by uid {uid}");
-        self.shares.insert(id.clone(), Share::new(record));
+        self.shares.insert(id.clone(), Share::new(record, self.grace));
         self.publish_share(&id).await;
         self.publish_offers();
         Ok(id)
@@ -150,6 +157,22 @@ impl Engine {
         }
         self.publish_share(id).await;
         self.publish_offers();
+        Ok(())
+    }
+
+    pub(super) async fn set_share_grace(&mut self, id: &str, grace: Grace) -> Result<()> {
+        let share = self.shares.get(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
+        let record = ShareRecord { grace: Some(grace), ..share.record.clone() };
+        self.keep({
+            let record = record.clone();
+            move |store| store.save_share(&record)
+        })
+        .await?;
+        if let Some(share) = self.shares.get_mut(id) {
+            share.record = record;
+            share.grace.send_replace(grace);
+        }
+        self.publish_share(id).await;
         Ok(())
     }
 
@@ -221,12 +244,20 @@ impl Engine {
         if !uses.is_empty() {
             return no(Refusal::Busy, &clip(&format!("it is in use there: {}", uses.join(", and "))));
         }
+        let grace = share.grace.subscribe();
         if let Some(share) = self.shares.get_mut(id) {
-            share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop });
+            share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop, lost_until: None });
         }
         self.publish_share(id).await;
         self.publish_offers();
-        Ok(Grant { share: id.to_owned(), info, runtime: self.runtime.clone() })
+        Ok(Grant { share: id.to_owned(), info, grace, runtime: self.runtime.clone() })
+    }
+
+    /// A claim's connection is lost, and waited for for so long; or it is there again.
+    pub(super) async fn claim_paused(&mut self, id: &str, wait: Option<Duration>) {
+        let Some(claim) = self.shares.get_mut(id).and_then(|share| share.claim.as_mut()) else { return };
+        claim.lost_until = wait.map(until_usec);
+        self.publish_share(id).await;
     }
 
     pub(super) async fn claim_ended(&mut self, id: &str, reason: EndReason) {
@@ -247,6 +278,7 @@ impl Engine {
         let view = ShareView {
             id: id.to_owned(),
             state: match (&share.claim, &device) {
+                (Some(claim), _) if claim.lost_until.is_some() => "reconnecting",
                 (Some(_), _) => "in-use",
                 (None, Some(_)) => "available",
                 (None, None) => "waiting",
@@ -255,6 +287,8 @@ impl Engine {
             product: share.record.product.clone(),
             peers: share.peers.clone(),
             claimed_by: share.claimed_by(),
+            grace: *share.grace.borrow(),
+            lost_until: share.claim.as_ref().and_then(|claim| claim.lost_until).unwrap_or(0),
             owner_uid: share.record.owner_uid,
             device: device.clone(),
         };

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     attach::VirtualHost,
+    config::Grace,
     error::{Error, Result},
     net::Admission,
     peer::PeerId,
@@ -51,8 +52,8 @@ pub(crate) struct Inputs {
     pub(crate) relay_mode: &'static str,
     /// Where attachments go.
     pub(crate) kernel: Arc<dyn VirtualHost>,
-    /// How long an attachment stays without a connection.
-    pub(crate) grace: Duration,
+    /// How long sessions outlive their connections, where nobody has said otherwise.
+    pub(crate) grace: Grace,
     /// What is plugged in at the start.
     pub(crate) devices: Vec<DeviceInfo>,
 }
@@ -75,7 +76,7 @@ pub struct Engine {
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
     pub(super) kernel: Arc<dyn VirtualHost>,
-    pub(super) grace: Duration,
+    pub(super) grace: Grace,
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
     is_stopping: bool,
@@ -89,6 +90,11 @@ pub(super) fn now_usec() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
+/// The moment that lies so far ahead, in microseconds since the epoch.
+pub(super) fn until_usec(wait: Duration) -> u64 {
+    now_usec().saturating_add(wait.as_micros() as u64)
+}
+
 impl Engine {
     /// Reads what is kept, and gives the way to the engine and the stream of what it shows.
     pub(crate) fn new(inputs: Inputs) -> Result<(Self, EngineHandle, mpsc::Receiver<Change>), StoreError> {
@@ -98,7 +104,7 @@ impl Engine {
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
         let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, devices } = inputs;
-        let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record))).collect();
+        let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
         let mut engine = Self {
             tickets: store.tickets()?,
             store,
@@ -107,7 +113,7 @@ impl Engine {
             runtime,
             handle: handle.clone(),
             devices: devices.into_iter().map(|info| (info.bus_path.clone(), info)).collect(),
-            shares,
+            shares: shares.collect(),
             peers: BTreeMap::new(),
             attachments: BTreeMap::new(),
             last_attachment: 0,
@@ -150,12 +156,16 @@ impl Engine {
 
     async fn execute(&mut self, command: Command) {
         match command {
-            Command::ShareDevice { device, peers, force, uid, reply } => {
-                let result = self.share_device(device, peers, force, uid).await;
+            Command::ShareDevice { device, wish, uid, reply } => {
+                let result = self.share_device(device, wish, uid).await;
                 let _ = reply.send(result);
             }
             Command::SetSharePeers { share, peers, reply } => {
                 let result = self.set_share_peers(&share, peers).await;
+                let _ = reply.send(result);
+            }
+            Command::SetShareGrace { share, grace, reply } => {
+                let result = self.set_share_grace(&share, grace).await;
                 let _ = reply.send(result);
             }
             Command::Revoke { share, reply } => self.revoke(share, reply).await,
@@ -168,7 +178,7 @@ impl Engine {
                 let result = self.forget(peer).await;
                 let _ = reply.send(result);
             }
-            Command::Attach { peer, device, uid, reply } => self.attach(peer, device, uid, reply).await,
+            Command::Attach { peer, device, wish, uid, reply } => self.attach(peer, device, wish, uid, reply).await,
             Command::Detach { attachment, reply } => self.detach(attachment, reply).await,
             Command::Sync { reply } => self.say(Change::Barrier(reply)).await,
             Command::Hotplug(event) => self.hotplug(event).await,
@@ -183,6 +193,7 @@ impl Engine {
                 // A link that broke meanwhile ends the claim itself, through its task's stop.
                 let _ = reply.send(result);
             }
+            Command::ClaimPaused { share, wait } => self.claim_paused(&share, wait).await,
             Command::ClaimEnded { share, reason } => self.claim_ended(&share, reason).await,
             Command::Link { peer, event } => self.link_event(peer, event).await,
             Command::Paired { paired, reply } => {
@@ -190,7 +201,7 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
-            Command::AttachmentPaused { id, paused } => self.attachment_paused(id, paused).await,
+            Command::AttachmentPaused { id, wait } => self.attachment_paused(id, wait).await,
             Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
             Command::Ping { reply } => {
                 let _ = reply.send(());

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use p2pusb_protocol::{EndReason, InterfaceClass, Speed};
 use tokio::sync::oneshot;
 
-use crate::{attach::Counters, net::link::Connected, peer::PeerId, usb::BusPath};
+use crate::{attach::Counters, config::Grace, net::link::Connected, peer::PeerId, usb::BusPath};
 
 /// A change of what can be seen. Sent in order, over a bounded queue.
 #[derive(Debug)]
@@ -138,10 +138,14 @@ pub struct ShareView {
     pub product: String,
     /// Who may claim it; empty means every paired peer.
     pub peers: Vec<PeerId>,
-    /// waiting, available, in-use
+    /// waiting, available, in-use, reconnecting
     pub state: &'static str,
     /// Who has it.
     pub claimed_by: Option<PeerId>,
+    /// How long a claim outlives its connection.
+    pub grace: Grace,
+    /// Until when a lost connection is waited for, in microseconds since the epoch; 0 where none is.
+    pub lost_until: u64,
     /// Who shared it.
     pub owner_uid: u32,
 }
@@ -197,7 +201,7 @@ pub struct AttachmentView {
     pub remote_id: String,
     /// The device's name.
     pub product: String,
-    /// connecting, attached, detaching, ended
+    /// connecting, attached, reconnecting, waiting, detaching, ended
     pub state: &'static str,
     /// Why it ended.
     pub last_error: String,
@@ -211,6 +215,10 @@ pub struct AttachmentView {
     pub port: u32,
     /// When it was attached, in microseconds since the epoch; 0 before.
     pub since: u64,
+    /// How long it outlives its connection.
+    pub grace: Grace,
+    /// Until when a lost connection is waited for, in microseconds since the epoch; 0 where none is.
+    pub lost_until: u64,
     /// Who attached it.
     pub owner_uid: u32,
     /// What went through it.

@@ -103,7 +103,7 @@ impl Daemon {
             runtime: folder.path().to_owned(),
             relay_mode: "none",
             kernel: attach::kernel(),
-            grace: Duration::from_secs(60),
+            grace: crate::config::Grace::default(),
             devices: Vec::new(),
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
@@ -111,7 +111,7 @@ impl Daemon {
         tokio::spawn(collect(changes, tx));
         let host = UsbHost::start().unwrap();
         let running = tokio::spawn(engine.run());
-        let claims = Claims::new(handle.clone(), host.clone(), Duration::from_secs(60));
+        let claims = Claims::new(handle.clone(), host.clone());
         let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
         Self { endpoint, engine: handle, seen, host, running, accepting, _folder: folder }
     }

@@ -17,13 +17,14 @@ use p2pusb_protocol::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, sleep_until},
 };
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::ShareSession;
 use crate::{
+    config::Grace,
     engine::{EngineHandle, Grant},
     net::close,
     peer::PeerId,
@@ -92,15 +93,14 @@ struct Table {
 pub(crate) struct Claims {
     engine: EngineHandle,
     host: Arc<dyn Host>,
-    grace: Duration,
     table: Arc<Mutex<Table>>,
     tasks: TaskTracker,
 }
 
 impl Claims {
-    /// No claims yet. `grace` is how long one outlives its connection.
-    pub(crate) fn new(engine: EngineHandle, host: Arc<dyn Host>, grace: Duration) -> Self {
-        Self { engine, host, grace, table: Arc::default(), tasks: TaskTracker::new() }
+    /// No claims yet.
+    pub(crate) fn new(engine: EngineHandle, host: Arc<dyn Host>) -> Self {
+        Self { engine, host, table: Arc::default(), tasks: TaskTracker::new() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -236,7 +236,7 @@ impl Claims {
                 return say(&current, refuse(reason, detail), Bytes::new()).await;
             }
         };
-        let Grant { share, info, runtime } = grant;
+        let Grant { share, info, grace, runtime } = grant;
         let (speed, vendor_id, product_id) = (info.speed, info.vendor_id, info.product_id);
         let descriptors = info.descriptors.clone();
         let bus_path = info.bus_path.to_string();
@@ -257,7 +257,7 @@ impl Claims {
         say(&current, attached, descriptors).await;
         let reason = tokio::select! {
             reason = stop.stopped() => reason,
-            () = self.abandoned(&mut current, &bus_path) => EndReason::PeerLost,
+            () = self.abandoned(&mut current, grace, &share, &bus_path) => EndReason::PeerLost,
         };
         // Whoever comes back from now on hears that it is over.
         self.remove(key, reason);
@@ -277,13 +277,28 @@ impl Claims {
     }
 
     /// Waits until the session has been without a connection for the whole grace time.
-    async fn abandoned(&self, current: &mut watch::Receiver<Option<Line>>, bus_path: &str) {
+    async fn abandoned(
+        &self,
+        current: &mut watch::Receiver<Option<Line>>,
+        mut grace: watch::Receiver<Grace>,
+        share: &str,
+        bus_path: &str,
+    ) {
         // The sender is in the table for as long as this is waited for.
         while current.wait_for(Option::is_none).await.is_ok() {
-            warn!(P2PUSB_DEVICE = bus_path, "the connection is lost; the device stays claimed for {:?}", self.grace);
-            if timeout(self.grace, current.wait_for(Option::is_some)).await.is_err() {
-                return;
+            let lost = Instant::now();
+            loop {
+                let whole = Duration::from(*grace.borrow_and_update());
+                warn!(P2PUSB_DEVICE = bus_path, "the connection is lost; the device stays claimed for {whole:?}");
+                self.engine.claim_paused(share.to_owned(), Some(whole.saturating_sub(lost.elapsed()))).await;
+                tokio::select! {
+                    _ = current.wait_for(Option::is_some) => break,
+                    () = sleep_until(lost + whole) => return,
+                    // Somebody wants it to be another time, counted from the loss as well.
+                    Ok(()) = grace.changed() => {}
+                }
             }
+            self.engine.claim_paused(share.to_owned(), None).await;
         }
     }
 

@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use p2pusb_protocol::PeerAddress;
@@ -18,9 +17,9 @@ use tokio::{
 
 use super::{Model, SimDevice, SimHost, SimKernel, SimPort};
 use crate::{
-    config::{Network, Relay},
+    config::{Grace, Network, Relay},
     engine::{
-        Engine, EngineHandle, Inputs,
+        AttachWish, Engine, EngineHandle, Inputs, ShareWish,
         view::{AttachmentView, Change, Object, ObjectId, PeerView, RemoteDeviceView},
     },
     error::{Error, Result},
@@ -31,8 +30,6 @@ use crate::{
     usb::{BusPath, HotplugEvent},
 };
 
-/// How long a session outlives its connection.
-const GRACE: Duration = Duration::from_secs(60);
 /// How long a ticket lives, in microseconds.
 const TICKET_LIFETIME: u64 = 3_600_000_000;
 
@@ -124,7 +121,7 @@ impl SimDaemon {
             bus_path.parse().map_err(|error| Error::failed(format!("plugging in at {bus_path}"), error))?;
         let (device, info) = self.host.plug(path.clone(), model);
         self.engine.hotplug(HotplugEvent::Bound(info)).await;
-        self.engine.share_device(path, Vec::new(), false, 0).await?;
+        self.engine.share_device(path, ShareWish::default(), 0).await?;
         Ok(device)
     }
 
@@ -177,7 +174,7 @@ impl SimDaemon {
         })
         .await;
         let device = found.ok_or_else(|| Error::NotShared(product.to_owned()))?;
-        let number = self.engine.attach(peer, device, 0).await?;
+        let number = self.engine.attach(peer, device, AttachWish { grace: None }, 0).await?;
         let mut port = None;
         self.shows(|shown| {
             port = shown.attachments.get(&number).filter(|view| view.state == "attached").map(|view| view.port);
@@ -253,11 +250,11 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
         runtime: folder,
         relay_mode: "none",
         kernel: Arc::new(kernel),
-        grace: GRACE,
+        grace: Grace::default(),
         devices: Vec::new(),
     };
     let (engine, handle, changes) = Engine::new(inputs).map_err(kept)?;
-    let claims = Claims::new(handle.clone(), host, GRACE);
+    let claims = Claims::new(handle.clone(), host);
     Ok((endpoint, engine, handle, changes, claims, admission))
 }
 

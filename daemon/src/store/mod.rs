@@ -202,6 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn grace_times_are_kept_and_a_share_of_an_earlier_release_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let earlier = "id = \"00c0ffee\"\nstable_id = \"stable\"\nproduct = \"Disk\"\nowner_uid = 0\n";
+        let path = folder.path().join("shares/00c0ffee.toml");
+        fs::write(&path, earlier).unwrap();
+        let mut share = store.shares().unwrap().remove(0);
+        assert_eq!(share.grace, None);
+        share.grace = Some(5.try_into().unwrap());
+        store.save_share(&share).unwrap();
+        assert_eq!(store.shares().unwrap(), [share]);
+        // A time that nobody may choose is a damaged file.
+        fs::write(&path, format!("{earlier}grace = 3601\n")).unwrap();
+        assert_eq!(store.shares().unwrap(), []);
+        assert!(path.with_extension("toml.damaged").exists());
+    }
+
+    #[test]
     fn the_identity_stays_and_is_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();

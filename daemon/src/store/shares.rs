@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
+use crate::config::Grace;
 
 /// A share as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct ShareRecord {
     /// It may be taken from this machine although it is in use here: whoever shared it has said so.
     #[serde(default)]
     pub force: bool,
+    /// How long a claim on it outlives its connection; where it is not there, the settings say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Grace>,
     /// The user who shared it.
     pub owner_uid: u32,
 }

@@ -50,6 +50,14 @@ pub trait Attachment {
     #[zbus(property)]
     fn since(&self) -> Result<u64>;
 
+    /// How long it outlives its connection, in seconds.
+    #[zbus(property)]
+    fn grace(&self) -> Result<u32>;
+
+    /// When it ends if the peer is not back, in microseconds since the epoch; 0 while it is not lost.
+    #[zbus(property)]
+    fn reconnect_deadline(&self) -> Result<u64>;
+
     /// Bytes of data that have come from the device.
     #[zbus(property(emits_changed_signal = "false"))]
     fn bytes_in(&self) -> Result<u64>;

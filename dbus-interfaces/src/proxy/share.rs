@@ -13,6 +13,9 @@ pub trait Share {
     /// Say anew which peers may claim the device; empty for all.
     fn set_peers(&self, peers: &[ObjectPath<'_>], options: &Options<'_>) -> Result<()>;
 
+    /// Say anew how long a claim outlives its connection, in seconds.
+    fn set_grace(&self, grace: u32, options: &Options<'_>) -> Result<()>;
+
     /// The device, or "/" while it is not plugged in.
     #[zbus(property)]
     fn device(&self) -> Result<OwnedObjectPath>;
@@ -36,6 +39,14 @@ pub trait Share {
     /// The peer that has claimed it, or "/".
     #[zbus(property)]
     fn claimed_by(&self) -> Result<OwnedObjectPath>;
+
+    /// How long a claim outlives its connection, in seconds.
+    #[zbus(property)]
+    fn grace(&self) -> Result<u32>;
+
+    /// When the claim ends if the peer is not back, in microseconds since the epoch; 0 while it is not lost.
+    #[zbus(property)]
+    fn reconnect_deadline(&self) -> Result<u64>;
 
     /// The user that made it.
     #[zbus(property(emits_changed_signal = "const"))]
