@@ -155,11 +155,13 @@ pub(crate) struct Forget {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It returns when the kernel has set up the device, and prints where it is plugged in here.
+It returns when the kernel has set up the device, and prints where it is plugged in here. The device is attached again \
+by itself when its machine was gone or this one was restarted, until `p2pusb detach`.
 
 Examples:
   p2pusb attach 0403:6001
-  p2pusb attach flash --peer workshop --grace 5m")]
+  p2pusb attach flash --peer workshop --grace 5m
+  p2pusb attach scanner --once")]
 pub(crate) struct Attach {
     /// The remote device: vendor:product, its id or a part of the product's name
     pub(crate) device: String,
@@ -171,11 +173,15 @@ pub(crate) struct Attach {
     /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
     #[arg(long, value_name = "TIME", value_parser = grace)]
     pub(crate) grace: Option<u32>,
+
+    /// Don't attach it again by itself: once it is gone, for whatever reason, that was it
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It returns when the device is gone from this machine.
+It returns when the device is gone from this machine. What waits for its machine is no longer waited for.
 
 Examples:
   p2pusb detach 9-1
@@ -257,7 +263,7 @@ mod tests {
             let Some(Verb::Share(share)) = parse(&["share", "x", "--grace", text]).unwrap().verb else { panic!() };
             assert_eq!(share.grace, Some(seconds));
             let Some(Verb::Attach(attach)) = parse(&["attach", "x", "--grace", text]).unwrap().verb else { panic!() };
-            assert_eq!(attach.grace, Some(seconds));
+            assert_eq!((attach.grace, attach.once), (Some(seconds), false));
         }
         for wrong in ["3601s", "61m", "1d", "213503982334601d", "60", "-1s", ""] {
             assert_eq!(parse(&["share", "x", "--grace", wrong]).unwrap_err().exit_code(), 2, "{wrong}");

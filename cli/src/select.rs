@@ -1,5 +1,7 @@
 //! Finding what people mean by what they type. Pure functions over the lists of a [`Snapshot`].
 
+use p2pusb_dbus::path::remote_device_ids;
+
 use crate::{
     format::{Cell, Colours, Table},
     snapshot::{Attachment, Device, Peer, RemoteDevice, Share, Snapshot},
@@ -191,7 +193,8 @@ pub(crate) fn attachment<'a>(all: &'a Snapshot, typed: &str) -> Result<&'a Attac
             let usb_id = remote.map(|device| device.usb_id).or(local.map(|device| device.usb_id));
             let product = remote.map_or_else(|| attachment.product.clone(), RemoteDevice::name);
             let mut ids = vec![attachment.number.to_string()];
-            ids.extend(remote.map(|device| device.remote_id.clone()));
+            // Also of one that waits for a peer that is not there: its path tells.
+            ids.extend(remote_device_ids(&attachment.remote_device).map(|(_, id)| id.to_owned()));
             Candidate {
                 bus_path: attachment.local_bus_path.clone(),
                 usb_id: usb_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -334,6 +337,17 @@ mod tests {
         }
         assert!(attachment(&all, "1-2").is_err());
         assert!(attachment(&all, "2").is_err());
+    }
+
+    #[test]
+    fn what_waits_is_found_although_its_peer_is_not_there() {
+        let mut all = example();
+        all.remote_devices.clear();
+        all.attachments[0].local_bus_path.clear();
+        all.attachments[0].local_device = None;
+        for typed in ["1", "0000000a", "blade"] {
+            assert_eq!(attachment(&all, typed).unwrap().number, 1, "{typed}");
+        }
     }
 
     #[test]

@@ -239,14 +239,22 @@ async fn unshare_forget_and_attach_call_their_objects() {
 }
 
 #[tokio::test]
-async fn attach_says_how_long_it_outlives_its_connection() {
+async fn attach_says_how_long_it_outlives_its_connection_and_that_it_is_for_once() {
     let disk = remote_device_path(WORKSHOP, "0000000a");
     let ((code, ..), calls) = ask(&["attach", "disk", "--grace", "200s"]).await;
     assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"grace\": <uint32 200>},)")]));
+    let ((code, ..), calls) = ask(&["attach", "disk", "--once"]).await;
+    assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"keep\": <false>},)")]));
+    let ((code, ..), calls) = ask(&["attach", "disk", "--once", "--grace", "0s"]).await;
+    assert_eq!((code, calls.len()), (0, 1));
+    // The order within a dictionary is nobody's business.
+    for part in ["\"keep\": <false>", "\"grace\": <uint32 0>"] {
+        assert!(calls[0].body.contains(part), "{part}: {}", calls[0].body);
+    }
 }
 
 #[tokio::test]
-async fn status_says_on_either_side_what_reconnects() {
+async fn status_says_on_either_side_what_reconnects_and_how_to_end_what_waits() {
     let ((code, stdout, _), calls) = ask(&["status"]).await;
     assert_eq!((code, calls.len()), (0, 0));
     for part in

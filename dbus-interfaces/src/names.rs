@@ -71,6 +71,8 @@ pub mod option {
     /// `Manager.ShareDevice` and `RemoteDevice.Attach`, type `u`: the grace time in seconds, at most
     /// [`super::GRACE_MAX_SECONDS`].
     pub const GRACE: &str = "grace";
+    /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
+    pub const KEEP: &str = "keep";
 }
 
 /// Lifetime of a ticket when `expires-usec` is not given: ten minutes, in microseconds.

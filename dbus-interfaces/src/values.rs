@@ -153,7 +153,8 @@ values! {
         /// The connection to the peer is lost. The device is still there, its requests wait, and it goes on when
         /// the connection is back.
         Reconnecting = "reconnecting",
-        /// The peer is gone, and the device with it. It is attached again when the peer offers it again.
+        /// The peer is gone, and the device with it, or this daemon has just been started. It is attached again when the
+        /// peer offers it again.
         Waiting = "waiting",
         /// Being given back.
         Detaching = "detaching",

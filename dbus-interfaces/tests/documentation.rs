@@ -158,6 +158,7 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::FORCE, "b"),
         (xml::MANAGER, "ShareDevice", option::GRACE, "u"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
+        (xml::REMOTE_DEVICE, "Attach", option::KEEP, "b"),
     ] {
         let comment = comment(text, &format!("<method name=\"{method}\""));
         assert!(comment.contains(&format!("\"{key}\" (type {kind})")), "{method}: {key}");

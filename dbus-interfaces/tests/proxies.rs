@@ -228,7 +228,7 @@ agrees!(
     ATTACHMENT,
     [
         remote_device peer product state last_error local_bus_path local_device controller port since grace
-        reconnect_deadline bytes_in bytes_out urbs owner_uid
+        reconnect_deadline keep bytes_in bytes_out urbs owner_uid
     ],
     |p| {
         p.detach(&Options::new()).await.unwrap();

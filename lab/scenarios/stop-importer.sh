@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: when p2pusbd stops on the machine that uses a device, the device is free and back with its driver
+# title: when p2pusbd stops on the machine that uses a device, the device is free, and used again by the next p2pusbd
 # machines: uml
 # clock: virtual
 # timeout: 180
@@ -25,10 +25,23 @@ wait_for 2 "A's own kernel has the disk back" has_driver "$usb" usb-storage
 disk_ready "$usb"
 expect_equal 'the disk, read by A' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
 
-step 'p2pusbd is started on B: they know each other still'
+step 'p2pusbd is started on B: they know each other still, and B has the disk again by itself'
 daemon_start B
-wait_for 10 'B sees A online' peer_is B A online
-attach B A disk
-disk_ready "$attached"
+attachment=$(bus_objects B attachments)
+wait_for 10 'B has attached it again' bus_is attached B "$attachment" Attachment State
+disk_ready "$(bus_get B "$attachment" Attachment LocalBusPath)"
 expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
+
+step 'what was detached, or attached for once, the next p2pusbd does not attach'
 detach B disk
+wait_for 10 'B is offered the disk' offered B A 'Lab disk'
+daemon_stop B
+daemon_start B
+expect_equal 'attachments of B' 0 "$(bus_count B attachments)"
+wait_for 10 'B is offered the disk' offered B A 'Lab disk'
+on B p2pusb attach --once 'Lab disk'
+daemon_stop B
+daemon_start B
+expect_equal 'attachments of B' 0 "$(bus_count B attachments)"
+wait_for 10 'B is offered the disk' offered B A 'Lab disk'
+expect_equal 'the share of A' available "$(share_state A)"

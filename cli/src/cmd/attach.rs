@@ -33,6 +33,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
     if let Some(grace) = args.grace {
         options.insert(option::GRACE, grace.into());
     }
+    if args.once {
+        options.insert(option::KEEP, false.into());
+    }
     let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
     let attachment: OwnedObjectPath =
         bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(options,)).await?;

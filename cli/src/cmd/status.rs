@@ -1,5 +1,6 @@
 //! `p2pusb status`: the daemon, what is attached here, what is shared from here, what ended lately.
 
+use p2pusb_dbus::values::AttachmentState;
 use serde::Serialize;
 
 use super::{attachment_state, end_reason, share_state};
@@ -11,6 +12,9 @@ use crate::{
     report::Report,
     snapshot::{Share, Snapshot},
 };
+
+/// How to stop what would happen by itself.
+const WAITING: &str = "  What waits is attached again when its peer offers it; `p2pusb detach NUMBER` ends that.\n";
 
 #[derive(Serialize)]
 struct Json {
@@ -36,6 +40,13 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
         all.manager.version, all.manager.state, all.manager.relay_mode, all.manager.endpoint_id
     );
     section(&mut text, colours, "Attached here", "nothing", attachments(all, now_usec));
+    if all
+        .attachments
+        .iter()
+        .any(|attachment| AttachmentState::from_value(&attachment.state) == AttachmentState::Waiting)
+    {
+        text.push_str(WAITING);
+    }
     section(&mut text, colours, "Shared from here", "nothing", shares(all, now_usec));
     if !all.manager.recently_ended.is_empty() {
         section(&mut text, colours, "Ended lately", "", ended(all, now_usec));
@@ -144,6 +155,16 @@ Ended lately
         let text = report(&all, 61_000_000, Colours::none()).text;
         assert!(text.contains("Cruzer Blade  reconnecting, 40 s left  1 min ago"), "{text}");
         assert!(text.contains("FT232R USB UART  reconnecting to Workshop, 40 s left  Workshop"), "{text}");
+        assert!(!text.contains("p2pusb detach"), "{text}");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_with_the_way_to_end_that() {
+        let mut all = example();
+        all.attachments[0].state = "waiting".to_owned();
+        let text = report(&all, 61_000_000, Colours::none()).text;
+        assert!(text.contains("Cruzer Blade  waiting for the peer  1 min ago"), "{text}");
+        assert!(text.contains("when its peer offers it; `p2pusb detach NUMBER` ends that.\n\nShared"), "{text}");
     }
 
     #[test]
@@ -160,7 +181,7 @@ Ended lately
         let attachment = &json["attachments"][0];
         assert_eq!((&attachment["number"], &attachment["bus_path"]), (&1.into(), &"9-1".into()));
         assert_eq!(attachment["last_error"], serde_json::Value::Null);
-        assert_eq!(attachment["grace"], 200);
+        assert_eq!((&attachment["grace"], &attachment["keep"]), (&200.into(), &true.into()));
         assert_eq!(attachment["reconnect_deadline_usec"], 0);
         let share = &json["shares"][1];
         assert_eq!(share["claimed_by"]["label"], "Workshop");

@@ -133,6 +133,7 @@ pub(crate) fn example() -> Snapshot {
                 ("LocalDevice", o(&device_path("9-1"))),
                 ("Since", 1_000_000u64.into()),
                 ("Grace", 200u32.into()),
+                ("Keep", true.into()),
                 ("BytesIn", 1_500_000u64.into()),
             ]),
         ),
@@ -171,7 +172,7 @@ fn every_interface_is_read_and_sorted() {
     assert_eq!(all.shares[1].owner_uid, 1000);
     assert_eq!(all.attachments[0].number, 1);
     assert_eq!(all.attachments[0].bytes_in, 1_500_000);
-    assert_eq!(all.attachments[0].grace, 200);
+    assert_eq!((all.attachments[0].grace, all.attachments[0].keep), (200, true));
     assert_eq!((all.shares[1].grace, all.shares[1].reconnect_deadline), (5, 0));
     assert_eq!(all.manager.version, "0.1.0");
 }

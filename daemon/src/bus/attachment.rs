@@ -89,6 +89,11 @@ impl Attachment {
         self.view.now().lost_until
     }
 
+    #[zbus(property)]
+    fn keep(&self) -> bool {
+        self.view.now().keep
+    }
+
     #[zbus(property(emits_changed_signal = "false"))]
     fn bytes_in(&self) -> u64 {
         self.view.now().counters.bytes_in()

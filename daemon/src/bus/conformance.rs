@@ -149,6 +149,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             since: 1,
             grace: Grace::default(),
             lost_until: 0,
+            keep: true,
             owner_uid: 0,
             counters: Arc::new(Counters::default()),
         }),

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use p2pusb_dbus::{MethodError, names::action, path};
+use p2pusb_dbus::{
+    MethodError,
+    names::{action, option::KEEP},
+    path,
+};
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{context::Context, options::Options, paths, shown::Shown};
@@ -26,7 +30,7 @@ impl RemoteDevice {
         let details = [("device", view.facts.product.as_str())];
         let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
         let mut options = Options::new(options);
-        let wish = AttachWish { grace: options.take_grace()? };
+        let wish = AttachWish { grace: options.take_grace()?, keep: options.take(KEEP)?.unwrap_or(true) };
         options.done()?;
         let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))

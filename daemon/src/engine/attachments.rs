@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
-use p2pusb_protocol::{EndReason, OfferedDevice, SessionId};
+use p2pusb_protocol::{EndReason, SessionId};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -24,15 +24,15 @@ use crate::{
 };
 
 /// Attachments at a time: Debian's kernel has 240 vhci ports.
-const MAX_ATTACHMENTS: usize = 256;
+pub(super) const MAX_ATTACHMENTS: usize = 256;
 
 /// A peer's device in use here.
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) peer: PeerId,
     pub(super) remote_id: String,
-    peer_label: String,
-    facts: DeviceFacts,
+    pub(super) peer_label: String,
+    pub(super) facts: DeviceFacts,
     state: &'static str,
     last_error: String,
     place: Option<Place>,
@@ -40,10 +40,12 @@ pub(super) struct Attachment {
     /// Whether it ever was in use.
     was_attached: bool,
     /// How long it outlives its connection; `None` leaves it to the settings.
-    grace: Option<Grace>,
+    pub(super) grace: Option<Grace>,
     /// Its connection is lost, and waited for until then, in microseconds since the epoch.
     lost_until: Option<u64>,
-    owner_uid: u32,
+    /// Whether it is attached again by itself, until somebody ends it.
+    pub(super) keep: bool,
+    pub(super) owner_uid: u32,
     stop: Stop,
     bound: Arc<Notify>,
     counters: Arc<Counters>,
@@ -52,7 +54,7 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
-    fn new(
+    pub(super) fn new(
         peer: PeerId,
         remote_id: String,
         peer_label: String,
@@ -72,6 +74,7 @@ impl Attachment {
             was_attached: false,
             grace: wish.grace,
             lost_until: None,
+            keep: wish.keep,
             owner_uid: uid,
             stop: Stop::default(),
             bound: Arc::default(),
@@ -81,8 +84,14 @@ impl Attachment {
         }
     }
 
+    /// The same, as an earlier process of this daemon had attached it: it waits to be attached again.
+    pub(super) fn from_earlier(self) -> Self {
+        let last_error = EndReason::Stopped.as_str().to_owned();
+        Self { state: "waiting", last_error, was_attached: true, ..self }
+    }
+
     /// Whether it waits for its peer to come back. Nothing is attached, and nothing runs for it.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.state == "waiting"
     }
 
@@ -149,7 +158,7 @@ impl Engine {
     }
 
     /// Starts a session for an attachment that has none.
-    fn start(&mut self, number: u32) -> Result<()> {
+    pub(super) fn start(&mut self, number: u32) -> Result<()> {
         let no_such = || Error::NotAttached(format!("attachment {number}"));
         let attachment = self.attachments.get_mut(&number).ok_or_else(no_such)?;
         let peer = self.peers.get(&attachment.peer).ok_or_else(|| Error::PeerUnknown(attachment.peer.short()))?;
@@ -159,6 +168,10 @@ impl Engine {
         attachment.last_error.clear();
         attachment.stop = Stop::default();
         attachment.bound = Arc::default();
+        // An earlier process knew no more of it than its name.
+        if let Some(device) = peer.offers.get(&attachment.remote_id) {
+            attachment.facts = device.into();
+        }
         let request = attach::Request {
             id: number,
             // Unique as long as this process lives, which peers tell apart by its instance.
@@ -183,37 +196,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A peer offers a device. If it was attached here until the peer was lost, it is again.
-    pub(super) async fn attach_again(&mut self, id: PeerId, remote_id: &str) {
-        let available = |device: &OfferedDevice| device.available;
-        if self.is_stopping() || !self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)).is_some_and(available)
-        {
-            return;
-        }
-        let waiting = self
-            .attachments
-            .iter()
-            .find(|(_, other)| other.waits() && other.peer == id && other.remote_id == remote_id);
-        let Some((&number, attachment)) = waiting else { return };
-        let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
-        info!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = id.short(), "{name} is there again");
-        if let Err(error) = self.start(number) {
-            // The link has broken again meanwhile; the next offer comes with the next one.
-            info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
-        }
-        self.publish_attachment(number).await;
-    }
-
-    /// Nobody waits for this peer's devices any longer.
-    pub(super) async fn stop_waiting(&mut self, id: PeerId) {
-        let of = |other: &Attachment| other.waits() && other.peer == id;
-        let numbers: Vec<u32> = self.attachments.iter().filter(|(_, a)| of(a)).map(|(number, _)| *number).collect();
-        for number in numbers {
-            self.remove_attachment(number).await;
-        }
-    }
-
-    async fn remove_attachment(&mut self, number: u32) {
+    /// Removes one that waits.
+    pub(super) async fn remove_attachment(&mut self, number: u32) {
         let Some(attachment) = self.attachments.remove(&number) else { return };
         self.hide(ObjectId::Attachment(number)).await;
         self.withdraw_stale(attachment.peer).await;
@@ -239,8 +223,12 @@ impl Engine {
         attachment.since = now_usec();
         attachment.bound.notify_one();
         let reply = attachment.attaching.take();
+        let new = !attachment.was_attached;
         info!(P2PUSB_ATTACHMENT = number, P2PUSB_DEVICE = %bus_path, P2PUSB_PEER = attachment.peer.short(), "{} of {} is attached", attachment.facts.name(), attachment.peer_label);
         self.publish_attachment(number).await;
+        if new {
+            self.remember_attachment(number).await;
+        }
         if let Some(reply) = reply {
             let _ = reply.send(Ok(number));
         }
@@ -260,10 +248,13 @@ impl Engine {
     }
 
     pub(super) async fn detach(&mut self, number: u32, reply: Reply<()>) {
-        let Some(attachment) = self.attachments.get_mut(&number) else {
+        let Some(attachment) = self.attachments.get(&number) else {
             let _ = reply.send(Err(Error::NotAttached(format!("attachment {number}"))));
             return;
         };
+        // First of all: whatever becomes of this process, nobody wants it any longer.
+        self.forget_attachment(attachment.peer, &attachment.remote_id).await;
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
         if attachment.waits() {
             info!(P2PUSB_ATTACHMENT = number, "{} is not waited for any longer", attachment.facts.name());
             self.remove_attachment(number).await;
@@ -284,14 +275,21 @@ impl Engine {
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
         let was_attached = attachment.since != 0;
         attachment.was_attached |= was_attached;
-        // Nobody wanted it to end; so it is attached again when the peer is back. While somebody waits for an answer,
-        // or has asked for its end, the answer is the end.
-        let wanted = attachment.was_attached && attachment.attaching.is_none() && attachment.detaching.is_empty();
+        // Nobody wanted it to end; so it is attached again when the peer is back, or this daemon. While somebody waits for
+        // an answer, or has asked for its end, the answer is the end.
         let may_come_back = match &result {
-            Ok(reason) => matches!(reason, EndReason::PeerLost | EndReason::PeerStopped),
-            Err(error) => !matches!(error, Error::NotShared(_) | Error::Cancelled(_)),
+            Ok(reason) => matches!(reason, EndReason::PeerLost | EndReason::PeerStopped | EndReason::Stopped),
+            Err(Error::NotShared(_)) => false,
+            Err(Error::Cancelled(_)) => stopping,
+            Err(_) => true,
         };
-        let waits = wanted && may_come_back && !stopping && self.peers.contains_key(&attachment.peer);
+        let asked = attachment.attaching.is_some() || !attachment.detaching.is_empty();
+        let wanted = attachment.keep
+            && attachment.was_attached
+            && !asked
+            && may_come_back
+            && self.peers.contains_key(&attachment.peer);
+        let waits = wanted && !stopping;
         attachment.state = if waits { "waiting" } else { "ended" };
         attachment.last_error = match &result {
             Ok(reason) => reason.as_str().to_owned(),
@@ -338,6 +336,9 @@ impl Engine {
             };
         }
         let Some(attachment) = self.attachments.remove(&number) else { return };
+        if !wanted {
+            self.forget_attachment(attachment.peer, &attachment.remote_id).await;
+        }
         self.hide(ObjectId::Attachment(number)).await;
         self.withdraw_stale(attachment.peer).await;
         self.publish_remote_device(attachment.peer, &attachment.remote_id).await;
@@ -367,7 +368,7 @@ impl Engine {
         }
     }
 
-    async fn publish_attachment(&self, number: u32) {
+    pub(super) async fn publish_attachment(&self, number: u32) {
         let Some(attachment) = self.attachments.get(&number) else { return };
         let place = attachment.place.clone().unwrap_or_default();
         let view = AttachmentView {
@@ -385,6 +386,7 @@ impl Engine {
             since: attachment.since,
             grace: attachment.grace.unwrap_or(self.grace),
             lost_until: attachment.lost_until.unwrap_or(0),
+            keep: attachment.keep,
             owner_uid: attachment.owner_uid,
             counters: attachment.counters.clone(),
         };

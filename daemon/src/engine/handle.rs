@@ -55,6 +55,8 @@ pub struct ShareWish {
 pub struct AttachWish {
     /// How long it outlives its connection; `None` leaves it to the settings.
     pub grace: Option<Grace>,
+    /// Whether it is attached again by itself, until somebody ends it.
+    pub keep: bool,
 }
 
 /// The right to open a device for a peer.

@@ -14,6 +14,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 pub mod view;
+mod wanted;
 
 pub(crate) use self::{handle::Grant, state::Inputs};
 pub use self::{

@@ -132,6 +132,9 @@ impl Engine {
         for record in engine.store.peers()? {
             engine.load_peer(record);
         }
+        for record in engine.store.attachments()? {
+            engine.load_attachment(record)?;
+        }
         Ok((engine, handle, changes_rx))
     }
 
@@ -292,6 +295,9 @@ impl Engine {
         }
         for device in self.devices.keys().cloned().collect::<Vec<_>>() {
             self.publish_device(&device).await;
+        }
+        for attachment in self.attachments.keys().copied().collect::<Vec<_>>() {
+            self.publish_attachment(attachment).await;
         }
         self.publish_offers();
     }

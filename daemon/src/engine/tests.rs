@@ -9,13 +9,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Engine, EngineHandle, Inputs,
-    view::{Change, Object, ObjectId, ShareView},
+    view::{AttachmentView, Change, Object, ObjectId, ShareView},
 };
 use crate::{
     config::{Grace, Network, Relay},
     error::Error,
     net::{self, Admission},
-    store::{ShareRecord, Store},
+    peer::PeerId,
+    store::{AttachmentRecord, PeerRecord, ShareRecord, Store},
 };
 
 /// What everybody can see.
@@ -48,6 +49,15 @@ impl Running {
         Self { engine: handle, seen }
     }
 
+    async fn attachments(&self) -> Vec<AttachmentView> {
+        self.engine.sync().await;
+        let attachment = |object: &Object| match object {
+            Object::Attachment(view) => Some(view.clone()),
+            _ => None,
+        };
+        self.seen.borrow().values().filter_map(attachment).collect()
+    }
+
     async fn share(&self, id: &str) -> ShareView {
         self.engine.sync().await;
         match self.seen.borrow().get(&ObjectId::Share(id.to_owned())) {
@@ -62,6 +72,7 @@ async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>)
         match change {
             Change::Set(object) => {
                 let id = match &object {
+                    Object::Attachment(view) => ObjectId::Attachment(view.id),
                     Object::Share(view) => ObjectId::Share(view.id.clone()),
                     // Nobody looks at the others.
                     _ => continue,
@@ -74,10 +85,94 @@ async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>)
     }
 }
 
-#[tokio::test]
-async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() {
+fn peer() -> PeerId {
+    iroh::SecretKey::from_bytes(&[9; 32]).public().into()
+}
+
+/// A folder in which one peer is known, of which these devices were attached.
+fn kept(remote_ids: &[&str]) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
+    let endpoint_id = peer().to_string();
+    let record =
+        PeerRecord { endpoint_id: endpoint_id.clone(), label: "workshop".to_owned(), addresses: Vec::new(), paired: 1 };
+    store.save_peer(&record).unwrap();
+    for (number, remote_id) in remote_ids.iter().enumerate() {
+        let record = AttachmentRecord {
+            endpoint_id: endpoint_id.clone(),
+            remote_id: (*remote_id).to_owned(),
+            product: "Disk".to_owned(),
+            grace: (number == 0).then(|| 200.try_into().unwrap()),
+            owner_uid: 1000,
+        };
+        store.save_attachment(&record).unwrap();
+    }
+    (folder, store)
+}
+
+fn wanted(store: &Store) -> Vec<String> {
+    let mut ids: Vec<_> = store.attachments().unwrap().into_iter().map(|record| record.remote_id).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_had_attached_waits_from_process_to_process() {
+    let (_folder, store) = kept(&["0000000a", "0000000b"]);
+    for _ in 0..2 {
+        let running = Running::start(&store).await;
+        let mut attachments = running.attachments().await;
+        attachments.sort_by(|a, b| a.remote_id.cmp(&b.remote_id));
+        let told: Vec<_> = attachments
+            .iter()
+            .map(|view| (view.remote_id.as_str(), view.state, view.last_error.as_str(), view.grace.seconds()))
+            .collect();
+        assert_eq!(told, [("0000000a", "waiting", "stopped", 200), ("0000000b", "waiting", "stopped", 60)]);
+        for view in attachments {
+            assert_eq!((view.peer, view.product.as_str(), view.owner_uid), (peer(), "Disk", 1000));
+            assert_eq!((view.keep, view.local_bus_path.as_str(), view.since, view.lost_until), (true, "", 0, 0));
+        }
+        running.engine.shutdown().await;
+        assert_eq!(wanted(&store), ["0000000a", "0000000b"]);
+    }
+}
+
+#[tokio::test]
+async fn detaching_what_waits_ends_it_for_the_next_process_too() {
+    let (_folder, store) = kept(&["0000000a", "0000000b"]);
+    let running = Running::start(&store).await;
+    let first = running.attachments().await.into_iter().find(|view| view.remote_id == "0000000a").unwrap();
+    running.engine.detach(first.id).await.unwrap();
+    assert_eq!(wanted(&store), ["0000000b"]);
+    let left: Vec<_> = running.attachments().await.into_iter().map(|view| view.remote_id).collect();
+    assert_eq!(left, ["0000000b"]);
+    assert!(matches!(running.engine.detach(first.id).await, Err(Error::NotAttached(_))));
+    running.engine.shutdown().await;
+    assert_eq!(Running::start(&store).await.attachments().await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_wanted_of_a_peer_that_is_forgotten() {
+    let (_folder, store) = kept(&["0000000a"]);
+    let running = Running::start(&store).await;
+    running.engine.forget(peer()).await.unwrap();
+    assert_eq!(running.attachments().await.len(), 0);
+    assert_eq!(wanted(&store), [""; 0]);
+    running.engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_wanted_of_a_peer_that_is_not_there_is_dropped() {
+    let (_folder, store) = kept(&["0000000a"]);
+    store.remove_peer(&peer().to_string()).unwrap();
+    let running = Running::start(&store).await;
+    assert_eq!(running.attachments().await.len(), 0);
+    assert_eq!(wanted(&store), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() {
+    let (_folder, store) = kept(&[]);
     let record = ShareRecord {
         id: "00c0ffee".to_owned(),
         stable_id: "stable".to_owned(),

@@ -219,6 +219,8 @@ pub struct AttachmentView {
     pub grace: Grace,
     /// Until when a lost connection is waited for, in microseconds since the epoch; 0 where none is.
     pub lost_until: u64,
+    /// Whether it is attached again by itself.
+    pub keep: bool,
     /// Who attached it.
     pub owner_uid: u32,
     /// What went through it.

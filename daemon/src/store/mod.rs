@@ -1,12 +1,13 @@
 //! What outlives the process, under `/var/lib/p2pusb`:
 //!
 //! ```text
-//! version           the layout's version
-//! port              the UDP port of the last run
-//! identity.key      this machine's secret key, mode 0600
-//! tickets.toml      digests of the tickets that are still open or were used, mode 0600
-//! peers/ID.toml     one paired peer
-//! shares/ID.toml    one share
+//! version                   the layout's version
+//! port                      the UDP port of the last run
+//! identity.key              this machine's secret key, mode 0600
+//! tickets.toml              digests of the tickets that are still open or were used, mode 0600
+//! peers/ID.toml             one paired peer
+//! shares/ID.toml            one share
+//! attachments/PEER-ID.toml  one attachment that is wanted
 //! ```
 //!
 //! Each file is written whole beside its place, synced and renamed, so that a power cut leaves the old one
@@ -14,6 +15,7 @@
 //! else is lost with it.
 
 mod atomic;
+mod attachments;
 mod identity;
 mod peers;
 mod shares;
@@ -28,6 +30,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
 pub use self::{
+    attachments::AttachmentRecord,
     peers::PeerRecord,
     shares::ShareRecord,
     tickets::{TicketRecord, TicketState},
@@ -92,7 +95,7 @@ impl Store {
     /// Opens the folder, and makes it where it is missing.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        for folder in [store.root.clone(), store.folder("peers"), store.folder("shares")] {
+        for folder in [store.root.clone(), store.folder("peers"), store.folder("shares"), store.folder("attachments")] {
             fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
         }
         let path = store.root.join("version");
@@ -217,6 +220,30 @@ mod tests {
         fs::write(&path, format!("{earlier}grace = 3601\n")).unwrap();
         assert_eq!(store.shares().unwrap(), []);
         assert!(path.with_extension("toml.damaged").exists());
+    }
+
+    #[test]
+    fn wanted_attachments_are_told_apart_by_peer_and_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let record = |key: u8, remote_id: &str| AttachmentRecord {
+            endpoint_id: iroh::SecretKey::from_bytes(&[key; 32]).public().to_string(),
+            remote_id: remote_id.to_owned(),
+            product: "Disk".to_owned(),
+            grace: Some(200.try_into().unwrap()),
+            owner_uid: 1000,
+        };
+        let all = [record(1, "0000000a"), record(1, "0000000b"), record(2, "0000000a")];
+        for record in &all {
+            store.save_attachment(record).unwrap();
+        }
+        let mut kept = store.attachments().unwrap();
+        kept.sort_by_key(|record| all.iter().position(|other| other == record));
+        assert_eq!(kept, all);
+        store.remove_attachment(&all[1].endpoint_id, &all[1].remote_id).unwrap();
+        store.remove_attachment(&all[1].endpoint_id, &all[1].remote_id).unwrap();
+        let kept = store.attachments().unwrap();
+        assert!(kept.len() == 2 && kept.contains(&all[0]) && kept.contains(&all[2]), "{kept:?}");
     }
 
     #[test]

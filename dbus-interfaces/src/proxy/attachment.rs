@@ -58,6 +58,10 @@ pub trait Attachment {
     #[zbus(property)]
     fn reconnect_deadline(&self) -> Result<u64>;
 
+    /// Whether it is attached again by itself.
+    #[zbus(property)]
+    fn keep(&self) -> Result<bool>;
+
     /// Bytes of data that have come from the device.
     #[zbus(property(emits_changed_signal = "false"))]
     fn bytes_in(&self) -> Result<u64>;

@@ -1,0 +1,113 @@
+//! Attachments that are wanted: what nobody has ended is attached again when its peer offers it, after a restart of this
+//! daemon as well.
+
+use p2pusb_protocol::{OfferedDevice, Speed};
+use tracing::{info, warn};
+
+use super::{
+    Engine,
+    attachments::{Attachment, MAX_ATTACHMENTS},
+    handle::AttachWish,
+    view::DeviceFacts,
+};
+use crate::{
+    peer::PeerId,
+    store::{AttachmentRecord, StoreError},
+};
+
+impl Attachment {
+    /// As it is kept.
+    fn record(&self) -> AttachmentRecord {
+        AttachmentRecord {
+            endpoint_id: self.peer.to_string(),
+            remote_id: self.remote_id.clone(),
+            product: self.facts.name(),
+            grace: self.grace,
+            owner_uid: self.owner_uid,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes one that an earlier process had attached into the state: it waits for its peer.
+    pub(super) fn load_attachment(&mut self, record: AttachmentRecord) -> Result<(), StoreError> {
+        let known = record.endpoint_id.parse().ok().and_then(|id: PeerId| Some((id, self.peers.get(&id)?.label())));
+        let Some((peer, label)) = known else {
+            // The daemon ended between forgetting the peer and what was wanted of it.
+            return self.store.remove_attachment(&record.endpoint_id, &record.remote_id);
+        };
+        if self.attachments.len() >= MAX_ATTACHMENTS {
+            warn!(P2PUSB_PEER = peer.short(), "{} is one too many and not waited for", record.product);
+            return Ok(());
+        }
+        // Its peer tells the rest.
+        let facts = DeviceFacts {
+            vendor_id: 0,
+            product_id: 0,
+            manufacturer: String::new(),
+            product: record.product,
+            class: 0,
+            speed: Speed::Unknown,
+            interfaces: Vec::new(),
+        };
+        let wish = AttachWish { grace: record.grace, keep: true };
+        let attachment = Attachment::new(peer, record.remote_id, label.to_owned(), facts, wish, record.owner_uid);
+        self.last_attachment += 1;
+        self.attachments.insert(self.last_attachment, attachment.from_earlier());
+        Ok(())
+    }
+
+    /// From now on it is wanted after a restart, too, or, where it is to be used once, not any longer.
+    pub(super) async fn remember_attachment(&mut self, number: u32) {
+        let Some(attachment) = self.attachments.get(&number) else { return };
+        if !attachment.keep {
+            return self.forget_attachment(attachment.peer, &attachment.remote_id).await;
+        }
+        let record = attachment.record();
+        if let Err(error) = self.keep(move |store| store.save_attachment(&record)).await {
+            warn!(P2PUSB_ATTACHMENT = number, "it will not be attached again after a restart: {error}");
+        }
+    }
+
+    /// It is not wanted any longer.
+    pub(super) async fn forget_attachment(&self, peer: PeerId, remote_id: &str) {
+        let (endpoint_id, remote_id) = (peer.to_string(), remote_id.to_owned());
+        if let Err(error) = self.keep(move |store| store.remove_attachment(&endpoint_id, &remote_id)).await {
+            warn!(P2PUSB_PEER = peer.short(), "what was detached will be attached again after a restart: {error}");
+        }
+    }
+
+    /// A peer offers a device. If it is wanted here, it is attached again.
+    pub(super) async fn attach_again(&mut self, id: PeerId, remote_id: &str) {
+        let available = |device: &OfferedDevice| device.available;
+        if self.is_stopping() || !self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)).is_some_and(available)
+        {
+            return;
+        }
+        let waiting = self
+            .attachments
+            .iter()
+            .find(|(_, other)| other.waits() && other.peer == id && other.remote_id == remote_id);
+        let Some((&number, attachment)) = waiting else { return };
+        let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
+        info!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = id.short(), "{name} is there again");
+        if let Err(error) = self.start(number) {
+            // The link has broken again meanwhile; the next offer comes with the next one.
+            info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
+        }
+        self.publish_attachment(number).await;
+    }
+
+    /// Nobody waits for this peer's devices any longer: it is forgotten, or this daemon stops. The next one waits again.
+    pub(super) async fn stop_waiting(&mut self, id: PeerId) {
+        let of = |other: &Attachment| other.waits() && other.peer == id;
+        let waiting = self.attachments.iter().filter(|(_, other)| of(other));
+        let waiting: Vec<_> = waiting.map(|(number, other)| (*number, other.remote_id.clone())).collect();
+        for (number, remote_id) in waiting {
+            if !self.is_stopping() {
+                self.forget_attachment(id, &remote_id).await;
+            }
+            self.remove_attachment(number).await;
+        }
+    }
+}
