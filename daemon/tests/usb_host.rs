@@ -193,7 +193,17 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
+/// The next event of a USB device. What speaks SCSI comes between them, some time after its device.
 async fn next(hotplug: &mut Hotplug) -> HotplugEvent {
+    loop {
+        match any(hotplug).await {
+            HotplugEvent::Disk(_) => {}
+            event => return event,
+        }
+    }
+}
+
+async fn any(hotplug: &mut Hotplug) -> HotplugEvent {
     timeout(PATIENCE, hotplug.next()).await.expect("no event").unwrap()
 }
 
@@ -326,6 +336,21 @@ async fn devices_are_enumerated() {
     let virtual_hubs = found.iter().filter(|info| info.sysfs.to_str().unwrap().contains("vhci_hcd"));
     assert!(virtual_hubs.into_iter().all(|hub| hub.kind == DeviceKind::RootHub));
     gadget.unplug();
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: run by its usb-host scenario"]
+async fn a_disk_is_told_with_the_device_that_has_it() {
+    let gadget = Gadget::disk();
+    let mut hotplug = Hotplug::new().unwrap();
+    let info = gadget.plugged().await;
+    let disk = loop {
+        if let HotplugEvent::Disk(disk) = any(&mut hotplug).await {
+            break disk;
+        }
+    };
+    assert!(disk.starts_with(&info.sysfs), "{}", disk.display());
+    assert!(disk.join("timeout").exists(), "{}", disk.display());
 }
 
 #[tokio::test]

@@ -19,6 +19,10 @@ attachment=$(bus_objects B attachments)
 expect_equal 'the grace time of the share' 5 "$(bus_get A "$share" Share Grace)"
 expect_equal 'the grace time of the attachment' 200 "$(bus_get B "$attachment" Attachment Grace)"
 disk_ready "$(bus_get B "$attachment" Attachment LocalBusPath)"
+on B udevadm settle
+patience() { cat "/sys/block/${disk##*/}/device/timeout"; }
+has_patience() { [[ $(patience) == "$1" ]]; }
+wait_for 5 "B's kernel waits for a command as long as the attachment does, and 30 s more" has_patience 230
 
 # deadline NAME OBJECT INTERFACE: in how many seconds it would be over.
 deadline() {

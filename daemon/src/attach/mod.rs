@@ -1,6 +1,7 @@
 //! Importer sessions: the local kernel on one side, a peer's lanes on the other.
 
 mod iso;
+mod patience;
 mod pump;
 mod session;
 #[doc(hidden)]
@@ -10,6 +11,7 @@ mod vhci;
 mod virtual_host;
 
 pub(crate) use self::{
+    patience::wait_longer,
     session::{Place, Request, run},
     virtual_host::VirtualHost,
 };

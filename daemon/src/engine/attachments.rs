@@ -1,11 +1,11 @@
 //! Attachments: peers' devices in use here.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
 use p2pusb_protocol::{EndReason, SessionId};
-use tokio::sync::Notify;
-use tracing::{info, warn};
+use tokio::{sync::Notify, task::spawn_blocking};
+use tracing::{debug, info, warn};
 
 use super::{
     Engine,
@@ -232,6 +232,24 @@ impl Engine {
         if let Some(reply) = reply {
             let _ = reply.send(Ok(number));
         }
+    }
+
+    /// There is a disk, on which udev's rules have just run. If it is one of ours, it may be silent for as long as its
+    /// attachment outlives its connection.
+    pub(super) fn disk_found(&self, sysfs: PathBuf) {
+        let of = |place: &Place| sysfs.components().any(|folder| folder.as_os_str() == place.bus_path.as_str());
+        let ours = self.attachments.iter().find(|(_, attachment)| attachment.place.as_ref().is_some_and(of));
+        let Some((&number, attachment)) = ours else { return };
+        let grace = attachment.grace.unwrap_or(self.grace).into();
+        spawn_blocking(move || match attach::wait_longer(&sysfs, grace) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => debug!("{} is gone already", sysfs.display()),
+            Err(error) => warn!(
+                P2PUSB_ATTACHMENT = number,
+                "the kernel may give the disk up before the grace time is over: {}: {error}",
+                sysfs.display()
+            ),
+        });
     }
 
     /// Its connection is lost, and waited for for so long; or it is there again.

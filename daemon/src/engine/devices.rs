@@ -137,6 +137,7 @@ impl Engine {
                 self.hide(ObjectId::Device(bus_path.clone())).await;
                 self.publish_attachments_at(&bus_path).await;
             }
+            HotplugEvent::Disk(sysfs) => return self.disk_found(sysfs),
         }
         for share in self.shares.keys().cloned().collect::<Vec<_>>() {
             self.publish_share(&share).await;

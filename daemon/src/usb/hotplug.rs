@@ -1,6 +1,11 @@
 //! What is being plugged and unplugged.
 
-use std::{collections::HashSet, fmt, io, path::Path, str::FromStr};
+use std::{
+    collections::HashSet,
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use futures_lite::StreamExt;
 use tokio_udev::{AsyncMonitorSocket, Event, EventType, MonitorBuilder};
@@ -23,6 +28,9 @@ pub enum HotplugEvent {
     Removed(BusPath),
     /// Something about a device is different: its configuration, its driver, its udev properties.
     Changed(DeviceInfo),
+    /// udev's rules have run for a disk, or what else speaks SCSI: its folder in sysfs, which is in that of its USB device.
+    /// It is told when the disk is found, and each time when something about it is different.
+    Disk(PathBuf),
 }
 
 /// Listens for devices being plugged and unplugged.
@@ -52,6 +60,7 @@ impl Hotplug {
         };
         let socket = builder
             .and_then(|builder| builder.match_subsystem_devtype("usb", "usb_device"))
+            .and_then(|builder| builder.match_subsystem_devtype("scsi", "scsi_device"))
             .and_then(|builder| builder.listen())
             .and_then(AsyncMonitorSocket::new)
             .map_err(UsbError::io("listening for events of group", group))?;
@@ -78,8 +87,11 @@ impl Hotplug {
     }
 
     fn translate(&mut self, event: &Event) -> Option<HotplugEvent> {
-        let bus_path = BusPath::from_str(event.sysname().to_str()?).ok()?;
         let kind = event.event_type();
+        if event.subsystem().is_some_and(|subsystem| subsystem == "scsi") {
+            return (kind != EventType::Remove).then(|| HotplugEvent::Disk(event.syspath().to_owned()));
+        }
+        let bus_path = BusPath::from_str(event.sysname().to_str()?).ok()?;
         if kind == EventType::Remove {
             self.told.remove(&bus_path);
             return Some(HotplugEvent::Removed(bus_path));
