@@ -85,7 +85,7 @@ impl Attachment {
     }
 
     /// The same, as an earlier process of this daemon had attached it: it waits to be attached again.
-    pub(super) fn from_earlier(self) -> Self {
+    pub(super) fn remembered(self) -> Self {
         let last_error = EndReason::Stopped.as_str().to_owned();
         Self { state: "waiting", last_error, was_attached: true, ..self }
     }

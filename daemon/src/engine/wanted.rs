@@ -53,7 +53,7 @@ impl Engine {
         let wish = AttachWish { grace: record.grace, keep: true };
         let attachment = Attachment::new(peer, record.remote_id, label.to_owned(), facts, wish, record.owner_uid);
         self.last_attachment += 1;
-        self.attachments.insert(self.last_attachment, attachment.from_earlier());
+        self.attachments.insert(self.last_attachment, attachment.remembered());
         Ok(())
     }
 

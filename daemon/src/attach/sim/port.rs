@@ -161,7 +161,7 @@ impl SimPort {
 
     /// Waits until nothing is pending, not even the answer to an unlink. `false` where the port has ended.
     pub fn settled(&self) -> bool {
-        let busy = |state: &mut State| !state.ended && !(state.pending.is_empty() && state.unlinks.is_empty());
+        let busy = |state: &mut State| !(state.ended || state.pending.is_empty() && state.unlinks.is_empty());
         let state = self.0.settled.wait_while(self.state(), busy).unwrap_or_else(PoisonError::into_inner);
         !state.ended
     }
