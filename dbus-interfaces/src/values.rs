@@ -89,8 +89,6 @@ values! {
         Hub = "hub",
         /// p2pusbd attached it here from a peer; sharing it on would make a loop.
         AttachedHere = "attached-here",
-        /// Another USB/IP tool attached it here; it is shared where it is plugged in.
-        Usbip = "usbip",
         /// A udev rule of this machine sets `P2PUSB_IGNORE` to 1 for it.
         Ignored = "ignored",
     }

@@ -70,7 +70,6 @@ fn exclusion(all: &Snapshot, device: &Device) -> String {
                 None => "attached here".to_owned(),
             }
         }
-        Exclusion::Usbip => "attached by another USB/IP tool".to_owned(),
         Exclusion::Ignored => "ignored by a udev rule".to_owned(),
         _ => "can't be shared".to_owned(),
     }

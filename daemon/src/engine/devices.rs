@@ -90,20 +90,22 @@ impl Engine {
         match info.kind {
             DeviceKind::RootHub => Some(("root-hub", "it is a root hub, a part of this machine's USB controller")),
             DeviceKind::Hub => Some(("hub", "it is a hub; share the devices that are plugged into it")),
-            DeviceKind::Vhci => {
-                let port = self.kernel.port_of(&info.bus_path);
-                let ours = self.attachments.values().any(|a| port.is_some() && a.port() == port);
-                Some(if ours {
-                    ATTACHED_HERE
-                } else {
-                    ("usbip", "another USB/IP program has attached it here; share it where it is plugged in")
-                })
-            }
-            DeviceKind::Ordinary if info.properties.get(IGNORE_PROPERTY).is_some_and(|value| value == "1") => {
+            DeviceKind::Vhci if self.is_attached_here(info) => Some(ATTACHED_HERE),
+            DeviceKind::Vhci | DeviceKind::Ordinary
+                if info.properties.get(IGNORE_PROPERTY).is_some_and(|value| value == "1") =>
+            {
                 Some(("ignored", "a udev rule of this machine says P2PUSB_IGNORE"))
             }
-            DeviceKind::Ordinary => None,
+            // On a port that another program has taken: for that, sharing has to be forced.
+            DeviceKind::Vhci | DeviceKind::Ordinary => None,
         }
+    }
+
+    /// Whether a device on a virtual port is one of our attachments. They have their port before the kernel sees the
+    /// device.
+    fn is_attached_here(&self, info: &DeviceInfo) -> bool {
+        let port = self.kernel.port_of(&info.bus_path);
+        port.is_some() && self.attachments.values().any(|attachment| attachment.port() == port)
     }
 
     /// The plugged device that a share is for.

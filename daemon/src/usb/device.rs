@@ -88,12 +88,11 @@ impl PartialOrd for BusPath {
 pub enum DeviceKind {
     /// A device that is plugged in here.
     Ordinary,
-    /// A hub that is plugged in here.
+    /// A hub that is plugged in here, or attached.
     Hub,
     /// A bus itself.
     RootHub,
-    /// A device on a virtual port (`vhci_hcd`): this daemon or another USB/IP tool attached it. Hubs on such ports
-    /// count as this, too.
+    /// A device on a virtual port (`vhci_hcd`): this daemon or another USB/IP tool attached it.
     Vhci,
 }
 

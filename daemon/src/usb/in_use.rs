@@ -56,6 +56,10 @@ impl Machine<'_> {
         if self.is_only_keyboard(device) {
             reasons.push("it is this machine's only keyboard".into());
         }
+        if sysfs::is_virtual(device) {
+            // What this daemon itself has attached is never asked about: it is never shared.
+            reasons.push("another USB/IP program has attached it here".into());
+        }
         reasons
     }
 
@@ -291,6 +295,16 @@ mod tests {
         assert_eq!(fixture.in_use("1-2"), ["it is this machine's only keyboard"]);
         fixture.keyboard("platform/i8042/serio0/input/input0", "input0");
         assert!(fixture.in_use("1-2").is_empty());
+    }
+
+    #[test]
+    fn what_is_on_a_virtual_port_is_in_use_by_whoever_attached_it() {
+        let fixture = Fixture::new();
+        let device = "sys/devices/platform/vhci_hcd.3/usb9/9-1";
+        fixture.write(&format!("{device}/busnum"), "9\n");
+        let (sys, proc) = (fixture.path("sys"), fixture.path("proc"));
+        let machine = Machine { sys: &sys, proc: &proc };
+        assert_eq!(machine.in_use(&fixture.path(device)), ["another USB/IP program has attached it here"]);
     }
 
     #[test]

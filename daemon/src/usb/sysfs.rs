@@ -133,10 +133,10 @@ pub(super) fn driver(sysfs: &Path) -> Option<String> {
 fn kind(bus_path: &BusPath, sysfs: &Path, class: u8, interfaces: &[InterfaceClass]) -> DeviceKind {
     if bus_path.is_root_hub() {
         DeviceKind::RootHub
-    } else if is_virtual(sysfs) {
-        DeviceKind::Vhci
     } else if class == CLASS_HUB || interfaces.iter().any(|interface| interface.class == CLASS_HUB) {
         DeviceKind::Hub
+    } else if is_virtual(sysfs) {
+        DeviceKind::Vhci
     } else {
         DeviceKind::Ordinary
     }
@@ -298,6 +298,7 @@ mod tests {
         assert_eq!(kind(&path, Path::new("/sys/devices/usb1/1-2"), 9, &[]), DeviceKind::Hub);
         assert_eq!(kind(&path, Path::new("/sys/devices/usb1/1-2"), 0, &[hub]), DeviceKind::Hub);
         let below_vhci = Path::new("/sys/devices/platform/vhci_hcd.0/usb1/1-2");
-        assert_eq!(kind(&path, below_vhci, 9, &[hub]), DeviceKind::Vhci);
+        assert_eq!(kind(&path, below_vhci, 9, &[hub]), DeviceKind::Hub);
+        assert_eq!(kind(&path, below_vhci, 8, &[]), DeviceKind::Vhci);
     }
 }
