@@ -43,6 +43,11 @@ impl Packets {
         self.places().map(|(_, length)| length)
     }
 
+    /// Whether the others are as many, as long, and at the same places.
+    pub(super) fn same_places(&self, others: &Self) -> bool {
+        self.places().eq(others.places())
+    }
+
     /// How much they carry together; `None` where one of them is not within a buffer of `buffer` bytes.
     pub(super) fn length(&self, buffer: u32) -> Option<u32> {
         let within = |(offset, length): (u32, u32)| offset.checked_add(length).is_some_and(|end| end <= buffer);

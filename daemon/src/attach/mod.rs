@@ -1,5 +1,6 @@
 //! Importer sessions: the local kernel on one side, a peer's lanes on the other.
 
+mod ahead;
 mod iso;
 mod patience;
 mod pump;

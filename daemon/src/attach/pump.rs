@@ -16,7 +16,7 @@ use bytes::{Buf as _, Bytes};
 use iroh::endpoint::{RecvStream, SendStream, WriteError};
 use p2pusb_protocol::{
     Complete, ControlMessage, EndReason, FieldError, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
-    MAX_URBS_PER_LANE, ProtocolError, SessionId, Submit, UrbFlags, UrbStatus, iso,
+    MAX_URBS_PER_LANE, ProtocolError, SessionId, Speed, Submit, UrbFlags, UrbStatus, iso,
 };
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _, BufReader},
@@ -29,8 +29,9 @@ use tracing::{debug, warn};
 
 use super::{
     Counters,
+    ahead::Ahead,
     iso::Packets,
-    usbip::{self, Command, Reply},
+    usbip::{self, CANCELLED, Command, Reply},
 };
 use crate::{
     buffers::Buffers,
@@ -44,7 +45,7 @@ use crate::{
 const COMMAND_QUEUE: usize = 64;
 /// What is read of the kernel's socket at once, in bytes; longer data goes straight to where it belongs.
 const READ_AHEAD: usize = 4096;
-/// Answers that wait for the kernel.
+/// Answers that wait for the kernel, or for being looked at first; one command has no more than two.
 const REPLY_QUEUE: usize = 64;
 /// Completions that wait for the pump, over all lanes.
 const COMPLETION_QUEUE: usize = 64;
@@ -57,9 +58,6 @@ const FRAME_QUEUE: usize = 2 * MAX_URBS_PER_LANE;
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(100);
 /// A lane that the peer closes is followed by the end of the session or the connection. This is how long that may take.
 const LANE_END_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// -ECONNRESET: the answer to an unlink that cancelled something, Documentation/usb/usbip_protocol.rst.
-const CANCELLED: i32 = -nix::libc::ECONNRESET;
 
 /// What a lane's task tells the pump.
 enum LaneEvent {
@@ -160,27 +158,33 @@ pub(super) struct Pump {
     events: mpsc::Receiver<LaneEvent>,
     lanes: HashMap<u8, Lane>,
     urbs: HashMap<u32, Whereabouts>,
+    /// Between the kernel and all this.
+    ahead: Ahead,
+    /// How long a round trip took when it was last asked for.
+    round_trip: Duration,
     /// When the peer is to be told what has come.
     acknowledge: Option<Instant>,
 }
 
 impl Pump {
-    pub(super) fn new(session: SessionId, link: Connected, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(session: SessionId, speed: Speed, link: Connected, counters: Arc<Counters>) -> Self {
         let buffers = Arc::new(Buffers::new());
         let (line, events) = Line::new(link, buffers.clone());
         let (lanes, urbs) = (HashMap::new(), HashMap::new());
-        Self { session, counters, buffers, line: Some(line), events, lanes, urbs, acknowledge: None }
+        let (ahead, round_trip, line) = (Ahead::new(speed), Duration::ZERO, Some(line));
+        Self { session, counters, buffers, line, events, lanes, urbs, ahead, round_trip, acknowledge: None }
     }
 
     /// Pumps until the kernel stops or the peer breaks the protocol. Dropping the future stops it, too.
     pub(super) async fn run(mut self, socket: UnixStream, mut switches: mpsc::Receiver<Switch>) -> EndReason {
         let (from_kernel, mut to_kernel) = socket.into_split();
         let (commands_tx, mut commands) = mpsc::channel(COMMAND_QUEUE);
-        let (replies, mut replies_rx) = mpsc::channel::<Reply>(REPLY_QUEUE);
+        let (replies, mut replied) = mpsc::channel::<Reply>(REPLY_QUEUE);
+        let (answers, mut answers_rx) = mpsc::channel::<Reply>(REPLY_QUEUE);
         let mut tasks = JoinSet::new();
         tasks.spawn(read_commands(from_kernel, commands_tx, self.buffers.clone()));
         tasks.spawn(async move {
-            while let Some(reply) = replies_rx.recv().await {
+            while let Some(reply) = answers_rx.recv().await {
                 let mut bytes = reply.header.as_slice().chain(reply.data).chain(reply.iso_packets);
                 if let Err(error) = to_kernel.write_all_buf(&mut bytes).await {
                     return debug!("the kernel's socket failed: {error}");
@@ -190,8 +194,10 @@ impl Pump {
         let fault = loop {
             let result = tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Submit(urb)) => self.submit(urb, &replies).await,
-                    Some(Command::Unlink { seqnum, unlink }) => self.unlink(seqnum, unlink, &replies).await,
+                    Some(command) => {
+                        self.take(command);
+                        Ok(())
+                    }
                     None => Err(Fault::Kernel),
                 },
                 Some(event) = self.events.recv() => match event {
@@ -212,6 +218,11 @@ impl Pump {
                     self.acknowledge();
                     Ok(())
                 }
+                () = moment(self.ahead.due()) => Ok(()),
+            };
+            let result = match result {
+                Ok(()) => self.settle(&replies, &mut replied, &answers).await,
+                failed => failed,
             };
             if let Err(fault) = result {
                 break fault;
@@ -222,6 +233,42 @@ impl Pump {
             Fault::Protocol(what) => {
                 warn!("the peer broke the protocol: {what}");
                 EndReason::ProtocolError
+            }
+        }
+    }
+
+    /// Takes a command of the kernel.
+    fn take(&mut self, command: Command) {
+        let Self { ahead, line, round_trip, urbs, .. } = self;
+        let link = line.as_ref().map(|line| &line.link);
+        let round_trip = || {
+            if let Some((_, now)) = link.and_then(Connected::path) {
+                *round_trip = now;
+            }
+            *round_trip
+        };
+        ahead.command(command, Instant::now(), round_trip, |number| urbs.contains_key(&number));
+    }
+
+    /// Does what is to be done after a command or an event: carries out commands, and answers the kernel.
+    async fn settle(
+        &mut self,
+        replies: &mpsc::Sender<Reply>,
+        replied: &mut mpsc::Receiver<Reply>,
+        answers: &mpsc::Sender<Reply>,
+    ) -> Result<(), Fault> {
+        loop {
+            while let Ok(reply) = replied.try_recv() {
+                self.ahead.reply(reply);
+            }
+            if let Some(answer) = self.ahead.next_reply(Instant::now()) {
+                reply(answers, answer).await?;
+                continue;
+            }
+            match self.ahead.next_command() {
+                Some(Command::Submit(urb)) => self.submit(urb, replies).await?,
+                Some(Command::Unlink { seqnum, unlink }) => self.unlink(seqnum, unlink, replies).await?,
+                None => return Ok(()),
             }
         }
     }
@@ -300,7 +347,7 @@ impl Pump {
         let setup = (endpoint == 0).then_some(setup);
         let urb = Urb { seqnum, input, flags, length, setup, data, packets, start_frame, unlinked: None };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
-            let urgent = endpoint == 0 || command.periodic;
+            let urgent = endpoint == 0 || command.interval != 0;
             let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint, urgent));
             Lane { urgent, state: ImporterLane::new(), waiting: VecDeque::new(), frames }
         });

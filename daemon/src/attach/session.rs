@@ -187,7 +187,8 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
         }
     };
     let (switch, switches) = mpsc::channel(1);
-    let pump = Pump::new(request.session, line.link.clone(), request.counters.clone()).run(ours, switches);
+    let pump = Pump::new(request.session, request.speed, line.link.clone(), request.counters.clone());
+    let pump = pump.run(ours, switches);
     tokio::pin!(pump);
     let ended = tokio::select! {
         biased;

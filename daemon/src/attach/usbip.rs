@@ -17,6 +17,9 @@ const RET_UNLINK: u32 = 4;
 
 const HEADER_LEN: usize = 48;
 
+/// -ECONNRESET: the answer to an unlink that cancelled something, Documentation/usb/usbip_protocol.rst.
+pub(super) const CANCELLED: i32 = -nix::libc::ECONNRESET;
+
 /// include/linux/usb.h
 const URB_SHORT_NOT_OK: u32 = 0x0001;
 const URB_ZERO_PACKET: u32 = 0x0040;
@@ -36,7 +39,7 @@ pub(super) enum Command {
 }
 
 /// A URB as the kernel submits it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Submit {
     /// The kernel's number for it.
     pub(super) seqnum: u32,
@@ -52,8 +55,9 @@ pub(super) struct Submit {
     pub(super) length: u32,
     /// The frame in which an isochronous URB was to begin.
     pub(super) start_frame: u32,
-    /// The endpoint is polled in an interval: interrupt or isochronous.
-    pub(super) periodic: bool,
+    /// How often the endpoint is polled; 0 where it is not: frames from one interrupt or isochronous transfer to the next,
+    /// or microframes at high speed and above.
+    pub(super) interval: u32,
     /// The SETUP packet; meaningful on endpoint 0 only.
     pub(super) setup: [u8; 8],
     /// The data of an OUT transfer.
@@ -121,7 +125,7 @@ pub(super) async fn read_command(
                 zero_packet: flags & URB_ZERO_PACKET != 0,
                 length,
                 start_frame: word(&header, 7),
-                periodic: word(&header, 9) != 0,
+                interval: word(&header, 9),
                 setup,
                 data,
                 packets,
@@ -154,6 +158,28 @@ pub(super) struct Reply {
     pub(super) data: Bytes,
     /// Packet descriptors.
     pub(super) iso_packets: Bytes,
+}
+
+impl Reply {
+    /// The number of the command that it answers.
+    pub(super) fn seqnum(&self) -> u32 {
+        word(&self.header, 1)
+    }
+
+    /// Makes it the answer to another command.
+    pub(super) fn renumber(&mut self, seqnum: u32) {
+        self.header[4..8].copy_from_slice(&seqnum.to_be_bytes());
+    }
+
+    /// Whether it answers an unlink.
+    pub(super) fn is_unlink(&self) -> bool {
+        word(&self.header, 0) == RET_UNLINK
+    }
+
+    /// The status of the URB as a whole.
+    pub(super) fn errno(&self) -> i32 {
+        word(&self.header, 5) as i32
+    }
 }
 
 fn header(command: u32, seqnum: u32, words: [u32; 5]) -> [u8; HEADER_LEN] {
@@ -247,10 +273,10 @@ mod tests {
         assert_eq!(urb.setup, [0x80, 6, 0, 1, 0, 0, 0x40, 0]);
         let mut bytes = cmd_submit(1, 1, 0, 512, 0);
         let Command::Submit(urb) = parse(&bytes).await.unwrap() else { panic!() };
-        assert_eq!((urb.endpoint, urb.periodic), (0x81, false));
+        assert_eq!((urb.endpoint, urb.interval), (0x81, 0));
         bytes[39] = 4;
         let Command::Submit(urb) = parse(&bytes).await.unwrap() else { panic!() };
-        assert!(urb.periodic, "it has an interval");
+        assert_eq!(urb.interval, 4);
     }
 
     #[tokio::test]
