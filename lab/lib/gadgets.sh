@@ -142,9 +142,16 @@ input_device() {
     return 1
 }
 
-# vhci_used: how many vhci ports anything is attached to.
+# vhci_used: how many vhci ports anything is attached to, not counting those for simulated devices.
 vhci_used() {
-    cat /sys/devices/platform/vhci_hcd.0/status* | awk '$2 ~ /^[0-9]+$/ && $3 != "004"' | wc -l
+    local status used=0 here
+    for status in /sys/devices/platform/vhci_hcd.0/status*; do
+        if [[ $status != "$(simulated_status)" ]]; then
+            here=$(awk '$2 ~ /^[0-9]+$/ && $3 != "004"' "$status" | wc -l)
+            used=$((used + here))
+        fi
+    done
+    echo "$used"
 }
 
 # vhci_is_empty; for wait_for.

@@ -1,6 +1,6 @@
 # Hosts: a network, a mount and a host name namespace each, with an own /run, /var/lib/p2pusb, /etc/p2pusb, system bus
 # and udevd. USB is not namespaced, so a host's role hides what it would not have: an importer sees no local controllers,
-# an exporter no vhci.
+# an exporter no vhci but the controller that simulated.sh may have set aside for it.
 # shellcheck shell=bash
 
 LAB_HOSTS=/lab/hosts
@@ -16,7 +16,8 @@ host_up() {
     fi
     mkdir -p "$home"
     touch "$home"/{net,mount,uts}
-    unshare --net="$home/net" --mount="$home/mount" --uts="$home/uts" -- "$LAB_LIB/host-setup" "$name" "$role"
+    unshare --net="$home/net" --mount="$home/mount" --uts="$home/uts" -- \
+        "$LAB_LIB/host-setup" "$name" "$role" "$SIMULATED_ON"
     net_plug "$name"
     on "$name" "$LAB_LIB/host-services"
 }

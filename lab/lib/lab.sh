@@ -22,6 +22,7 @@ export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 . "$LAB_LIB/daemon.sh"
 . "$LAB_LIB/gadgets.sh"
 . "$LAB_LIB/disk.sh"
+. "$LAB_LIB/simulated.sh"
 
 # step TEXT... says what comes next.
 step() {

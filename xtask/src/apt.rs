@@ -9,6 +9,7 @@ const BUILD: &[&str] = &["gcc", "libc6-dev", "libudev-dev", "libusb-1.0-0-dev", 
 
 /// To run scenarios. The guests run on this machine's own files, so what they need is installed here.
 const LAB: &[&str] = &[
+    "alsa-utils",
     "busybox-static",
     "cpio",
     "dbus",

@@ -4,9 +4,11 @@ mod disk;
 mod keys;
 mod pattern;
 mod ports;
+mod samples;
 mod serial;
 mod supervise;
 mod terminal;
+mod usbip_audio;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,6 +21,9 @@ lab-tool disk-read DEVICE BYTES BLOCK        reads the disk with O_DIRECT, one J
 lab-tool type-keys HIDG COUNT                types COUNT keys on a keyboard gadget
 lab-tool read-keys EVDEV COUNT               reads them from an input device; fails when one is lost or out of order
 lab-tool serial-exchange TTY TTY BYTES       sends BYTES both ways between two serial ports at once and compares
+lab-tool write-samples FILE COUNT            writes COUNT samples of stereo sound, of which each says which one it is
+lab-tool check-samples FILE                  reads raw or wav sound; fails when one is lost, repeated or out of order
+lab-tool usbip-audio VHCI PORT SPEED NAME    plugs a sound card, full or high, into a port of a vhci_hcd folder
 lab-tool fill-ports VHCI                     takes every free port of a vhci_hcd folder until its input ends
 lab-tool supervise FOLDER PROGRAM [ARG]...   starts a notify service, writes FOLDER/{pid,ready,exit-status}
 ";
@@ -48,6 +53,9 @@ fn run(arguments: &[&str]) -> Outcome {
         ["type-keys", device, count] => keys::write(device, count.parse()?)?,
         ["read-keys", device, count] => keys::read(device, count.parse()?)?,
         ["serial-exchange", one, other, bytes] => serial::exchange(one, other, bytes.parse()?)?,
+        ["write-samples", file, count] => samples::write_file(file, count.parse()?)?,
+        ["check-samples", file] => samples::check_file(file)?,
+        ["usbip-audio", folder, port, speed, name] => usbip_audio::run(folder, port.parse()?, speed, name)?,
         ["fill-ports", folder] => ports::fill(folder)?,
         ["supervise", folder, program, rest @ ..] => return supervise::run(folder, program, rest),
         _ => {

@@ -1,4 +1,4 @@
-//! Takes vhci ports away: each free one gets a device that never answers.
+//! vhci ports: attaching a device to one, and taking all away, where each free one gets a device that never answers.
 
 use std::error::Error;
 use std::fs;
@@ -19,14 +19,19 @@ pub(crate) fn fill(folder: &str) -> Result<(), Box<dyn Error>> {
     let mut held = Vec::new();
     for (port, speed) in free_ports(folder)? {
         let (ours, kernels) = UnixStream::pair()?;
-        // The device id is what an exporter would call it: bus and number, here one that no host uses.
-        let request = format!("{port} {} {} {speed}", kernels.as_raw_fd(), (99 << 16) + port);
-        fs::write(folder.join("attach"), &request).map_err(|error| format!("attach {request}: {error}"))?;
+        attach(folder, port, speed, &kernels)?;
         held.push(ours);
     }
     println!("took {} ports", held.len());
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// Attaches whatever is at the other end of `kernels` to a port.
+pub(crate) fn attach(folder: &Path, port: u32, speed: u8, kernels: &UnixStream) -> Result<(), String> {
+    // The device id is what an exporter would call it: bus and number, here one that no host uses.
+    let request = format!("{port} {} {} {speed}", kernels.as_raw_fd(), (99 << 16) + port);
+    fs::write(folder.join("attach"), &request).map_err(|error| format!("attach {request}: {error}"))
 }
 
 /// The numbers and speeds of the free ports of all controllers.
