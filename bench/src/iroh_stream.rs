@@ -12,7 +12,7 @@ use iroh::{
 };
 use p2pusb_protocol::ALPN;
 use p2pusbd::{
-    config::{Network, Relay},
+    config::Network,
     net::bind,
     sim::{pattern, report, report_age},
 };
@@ -35,7 +35,7 @@ pub(crate) fn block_on(side: impl Future<Output = Result>) -> Result {
 }
 
 async fn endpoint() -> Result<Endpoint> {
-    let network = Network { relay: Relay::None, bind: vec![(Ipv4Addr::LOCALHOST, 0).into()] };
+    let network = Network { bind: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Network::default() };
     Ok(bind(SecretKey::generate(), &network, None).await?)
 }
 

@@ -1,10 +1,14 @@
 //! The settings file, `/etc/p2pusb/p2pusb.toml`: see p2pusb.toml(5).
 
+mod relay;
+
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
-use iroh::RelayUrl;
 use p2pusb_dbus::names::GRACE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::relay::own as own_relay;
+pub use self::relay::{Relay, RelayCa, RelayQuicPort};
 
 /// Where the settings are, unless `--config` names another file.
 pub const DEFAULT_PATH: &str = "/etc/p2pusb/p2pusb.toml";
@@ -70,56 +74,50 @@ impl TryFrom<u64> for Grace {
 
 /// How this machine is reached.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(try_from = "WrittenNetwork")]
 pub struct Network {
     /// The relay that helps when no direct path can be found. Default: none.
     pub relay: Relay,
+    /// Certificates by which relays are known.
+    pub relay_ca: RelayCa,
+    /// Where a relay of one's own tells public addresses.
+    pub relay_quic_port: RelayQuicPort,
     /// The local addresses that the endpoint binds. Default: any UDP port on every address.
     pub bind: Vec<SocketAddr>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { relay: Relay::None, bind: vec![SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0u16; 8], 0))] }
-    }
-}
-
-/// Which relay to use.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Relay {
-    /// None: peers are reached directly or not at all.
-    #[default]
-    None,
-    /// The public relays of the iroh project.
-    Public,
-    /// One's own.
-    Url(RelayUrl),
-}
-
-impl Relay {
-    /// As the property `RelayMode` has it.
-    pub fn mode(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Public => "public",
-            Self::Url(_) => "custom",
+        Self {
+            relay: Relay::None,
+            relay_ca: RelayCa::default(),
+            relay_quic_port: RelayQuicPort::default(),
+            bind: vec![SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0u16; 8], 0))],
         }
     }
 }
 
-impl TryFrom<String> for Relay {
-    type Error = String;
+/// `[network]` as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct WrittenNetwork {
+    relay: Relay,
+    relay_ca: Option<RelayCa>,
+    relay_quic_port: Option<RelayQuicPort>,
+    bind: Option<Vec<SocketAddr>>,
+}
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "none" => Ok(Self::None),
-            "public" => Ok(Self::Public),
-            url if url.starts_with("https://") || url.starts_with("http://") => {
-                url.parse().map(Self::Url).map_err(|error| format!("“{url}” is not a relay's URL: {error}"))
-            }
-            other => Err(format!("“{other}” is no relay: write \"none\", \"public\" or \"https://…\"")),
-        }
+impl TryFrom<WrittenNetwork> for Network {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenNetwork) -> Result<Self, Self::Error> {
+        relay::check(&written.relay, written.relay_ca.is_some(), written.relay_quic_port.is_some())?;
+        Ok(Self {
+            relay: written.relay,
+            relay_ca: written.relay_ca.unwrap_or_default(),
+            relay_quic_port: written.relay_quic_port.unwrap_or_default(),
+            bind: written.bind.unwrap_or(Self::default().bind),
+        })
     }
 }
 
@@ -166,16 +164,6 @@ mod tests {
         let config: Config = toml::from_str("").unwrap();
         assert_eq!(config.network.relay, Relay::None);
         assert_eq!(config.network.bind.len(), 2);
-    }
-
-    #[test]
-    fn a_relay_is_none_public_or_a_url() {
-        let relay =
-            |text: &str| toml::from_str::<Config>(&format!("[network]\nrelay = \"{text}\"")).map(|c| c.network.relay);
-        assert_eq!(relay("public").unwrap().mode(), "public");
-        assert_eq!(relay("https://relay.example.org").unwrap().mode(), "custom");
-        let error = relay("yes").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("\"none\""), "{error}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
 use super::{Context, mirror::QUIET, paths, serve};
 use crate::{
     attach::Counters,
-    config::{Grace, Network, Relay},
+    config::{Grace, Network},
     engine::{
         Engine, Inputs,
         view::{
@@ -170,7 +170,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     let record =
         PeerRecord { endpoint_id: peer.to_string(), label: "workshop".to_owned(), addresses: Vec::new(), paired: 1 };
     store.save_peer(&record).unwrap();
-    let network = Network { relay: Relay::None, bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] };
+    let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     let endpoint = net::bind(store.identity().unwrap(), &network, None).await.unwrap();
     let inputs = Inputs {
         store,

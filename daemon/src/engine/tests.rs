@@ -12,7 +12,7 @@ use super::{
     view::{AttachmentView, Change, Object, ObjectId, ShareView},
 };
 use crate::{
-    config::{Grace, Network, Relay},
+    config::{Grace, Network},
     error::Error,
     net::{self, Admission},
     peer::PeerId,
@@ -30,7 +30,7 @@ struct Running {
 impl Running {
     /// An engine with what this folder holds.
     async fn start(store: &Store) -> Self {
-        let network = Network { relay: Relay::None, bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] };
+        let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
         let inputs = Inputs {
             store: store.clone(),
             endpoint: net::bind(store.identity().unwrap(), &network, None).await.unwrap(),

@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use iroh::{
-    Endpoint, RelayConfig, RelayMap, RelayMode, SecretKey,
+    Endpoint, RelayMap, RelayMode, SecretKey,
     endpoint::{BindOpts, PortmapperConfig, QuicTransportConfig, VarInt, presets},
+    tls::CaTlsConfig,
 };
 use p2pusb_protocol::{ALPN, MAX_LANES, PAIRING_ALPN};
 use tracing::debug;
 
-use crate::config::{Network, Relay};
+use crate::config::{Network, Relay, own_relay};
 
 /// A silent connection is given up after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,7 +81,7 @@ async fn bind_to(key: &SecretKey, network: &Network, port: u16) -> Result<Endpoi
     let relay = match &network.relay {
         Relay::None => RelayMode::Disabled,
         Relay::Public => RelayMode::Default,
-        Relay::Url(url) => RelayMode::Custom(RelayMap::from(RelayConfig::new(url.clone(), None))),
+        Relay::Url(url) => RelayMode::Custom(RelayMap::from(own_relay(url, network.relay_quic_port))),
     };
     let mut builder = match network.relay {
         Relay::Public => Endpoint::builder(presets::N0),
@@ -90,6 +91,8 @@ async fn bind_to(key: &SecretKey, network: &Network, port: u16) -> Result<Endpoi
         .secret_key(key.clone())
         .alpns(vec![ALPN.to_vec(), PAIRING_ALPN.to_vec()])
         .relay_mode(relay)
+        // Beside the web's, not in their place: a peer's own relay is another one, and its certificate may be the web's.
+        .ca_tls_config(CaTlsConfig::embedded().with_extra_roots(network.relay_ca.certificates().iter().cloned()))
         // Asking the gateway for a port is for those who chose the public relays; a machine without any
         // relay sends nothing to anybody but its peers.
         .portmapper_config(if network.relay == Relay::Public {

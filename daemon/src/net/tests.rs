@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     attach,
-    config::{Network, Relay},
+    config::Network,
     engine::{
         Engine, EngineHandle, Inputs,
         view::{Change, Object, PeerView},
@@ -57,7 +57,7 @@ async fn must<T>(what: &str, event: impl Future<Output = T>) -> T {
 
 /// An endpoint on the loopback interface, and nothing behind it.
 async fn bare(key: SecretKey) -> Endpoint {
-    let network = Network { relay: Relay::None, bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))] };
+    let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     bind(key, &network, None).await.unwrap()
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{Model, SimDevice, SimHost, SimKernel, SimPort};
 use crate::{
-    config::{Grace, Network, Relay},
+    config::{Grace, Network},
     engine::{
         AttachWish, Engine, EngineHandle, Inputs, ShareWish,
         view::{AttachmentView, Change, Object, ObjectId, PeerView, RemoteDeviceView},
@@ -238,7 +238,7 @@ type Parts = (iroh::Endpoint, Engine, EngineHandle, mpsc::Receiver<Change>, Clai
 async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Result<Parts> {
     let kept = |error| Error::failed("a simulated daemon has no state", error);
     let store = Store::open(&folder).map_err(kept)?;
-    let network = Network { relay: Relay::None, bind: vec![(Ipv4Addr::LOCALHOST, 0).into()] };
+    let network = Network { bind: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Network::default() };
     let key = store.identity().map_err(kept)?;
     let bound = net::bind(key, &network, None).await;
     let endpoint = bound.map_err(|error| Error::failed("a simulated daemon has no network", error))?;
