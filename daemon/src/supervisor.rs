@@ -95,6 +95,8 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
     if let Some(address) = endpoint.bound_sockets().first() {
         store.save_last_port(address.port())?;
     }
+    let relay_mode = config.network.relay.mode();
+    let relay = tokio::spawn(net::relay::follow(endpoint.clone(), config.network.relay));
     let bus = Connection::system().await?;
 
     let admission = Admission::default();
@@ -103,7 +105,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         endpoint: endpoint.clone(),
         admission: admission.clone(),
         runtime,
-        relay_mode: config.network.relay.mode(),
+        relay_mode,
         kernel: attach::kernel(),
         grace: config.session.grace,
         devices,
@@ -136,6 +138,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
     if let Some(failure) = &failure {
         error!("stopping: {failure}");
     }
+    relay.abort();
     stop(handle, engine, endpoint, accept, host).await;
     failure.map_or(Ok(()), Err)
 }

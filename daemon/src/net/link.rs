@@ -375,6 +375,11 @@ async fn watch_path(connected: &Connected, peer: PeerId, engine: &EngineHandle) 
         if let Some(kind) = path
             && path != told
         {
+            let way = match kind {
+                PathKind::Direct => "directly",
+                PathKind::Relay => "through a relay",
+            };
+            info!(P2PUSB_PEER = peer.short(), "reached {way}");
             engine.link(peer, LinkEvent::Path(kind)).await;
             told = path;
         }

@@ -14,6 +14,7 @@ mod endpoint;
 pub(crate) mod frames;
 pub(crate) mod link;
 pub(crate) mod pairing;
+pub(crate) mod relay;
 mod serve;
 #[cfg(test)]
 mod tests;
