@@ -51,6 +51,8 @@ pub struct Scenario {
     pub qemu_devices: Vec<String>,
     /// Environment variables without which it can't run; they are handed to the guest.
     pub needs: Vec<String>,
+    /// Programs of the lab that are not built with the others; each is a feature of this crate without its `lab-`.
+    pub programs: Vec<String>,
 }
 
 /// Why a scenario's header can't be used.
@@ -113,6 +115,12 @@ impl Scenario {
         self.needs.iter().map(String::as_str).find(|name| env::var_os(name).is_none())
     }
 
+    /// The first of the programs that it needs and that is not in the folder `built`.
+    #[must_use]
+    pub fn unbuilt(&self, built: &Path) -> Option<&str> {
+        self.programs.iter().map(String::as_str).find(|program| !built.join(program).is_file())
+    }
+
     fn parse(path: &Path, text: &str) -> Result<Self, String> {
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let mut scenario = Self {
@@ -125,6 +133,7 @@ impl Scenario {
             timeout: DEFAULT_TIMEOUT,
             qemu_devices: Vec::new(),
             needs: Vec::new(),
+            programs: Vec::new(),
         };
         let comments = text.lines().skip(1).map_while(|line| line.strip_prefix('#'));
         for (key, value) in comments.filter_map(header) {
@@ -162,6 +171,7 @@ impl Scenario {
             }
             "qemu-device" => self.qemu_devices.push(value.to_owned()),
             "needs" => self.needs.extend(value.split_whitespace().map(str::to_owned)),
+            "program" => self.programs.push(value.to_owned()),
             other => return Err(format!("unknown header line: {other}")),
         }
         Ok(())
@@ -186,7 +196,7 @@ mod tests {
     #[test]
     fn a_full_header() {
         let text = "#!/bin/bash\n# title: a disk: whole\n# machines: uml qemu\n# clock: virtual\n# init: systemd\n\
-                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# needs: ONE TWO\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
+                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# needs: ONE TWO\n# program: lab-more\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
         let scenario = parse(text).expect("a good header");
         assert_eq!(scenario.name, "some-name");
         assert_eq!(scenario.title, "a disk: whole");
@@ -196,6 +206,8 @@ mod tests {
         assert_eq!(scenario.timeout, Duration::from_secs(7));
         assert_eq!(scenario.qemu_devices, ["usb-kbd,id=k"]);
         assert_eq!(scenario.needs, ["ONE", "TWO"]);
+        assert_eq!(scenario.programs, ["lab-more"]);
+        assert_eq!(scenario.unbuilt(Path::new("/nowhere")), Some("lab-more"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         }
     };
     let missing = Machine::ALL.map(|machine| (machine, machine.missing()));
+    let built = Path::new(env!("CARGO_BIN_EXE_lab-tool")).parent().unwrap_or(Path::new("."));
     let mut reasons = BTreeSet::new();
     let mut trials = Vec::new();
     for scenario in scenarios {
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
             let obstacle = absent.or_else(|| {
                 let name = scenario.unset()?;
                 Some(format!("{machine}::{}: {name} is not set (cargo xtask test sets it)", scenario.name))
+            });
+            let obstacle = obstacle.or_else(|| {
+                let program = scenario.unbuilt(built)?;
+                Some(format!("{machine}::{}: {program} is not built (cargo xtask test builds it)", scenario.name))
             });
             let scenario = scenario.clone();
             let trial = Trial::test(format!("{machine}::{}", scenario.name), move || run(machine, &scenario));

@@ -38,11 +38,22 @@ pub(crate) fn lab(arguments: &[&str]) -> Result {
     for name in names {
         let scenario = all.iter().find(|scenario| scenario.name == name);
         let scenario = scenario.ok_or_else(|| format!("there is no scenario {name}; `cargo xtask lab` lists them"))?;
+        more_programs(&scenario.programs)?;
         let machine = machine.or(scenario.machines.first().copied()).unwrap_or(Machine::Uml);
         let status = run_scenario(machine, scenario, shell)?;
         if !status.success() {
             return Err(format!("{name} on {machine}: {status}"));
         }
+    }
+    Ok(())
+}
+
+/// Builds programs of the lab that the workspace does without: the whole of it, tests included, would be built with their
+/// dependencies' features otherwise.
+pub(crate) fn more_programs(programs: &[String]) -> Result {
+    for program in programs {
+        let feature = program.strip_prefix("lab-").unwrap_or(program);
+        cargo(&["build", "--package", "p2pusb-lab", "--features", feature, "--bin", program])?;
     }
     Ok(())
 }

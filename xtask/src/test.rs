@@ -2,10 +2,10 @@
 
 use std::{env, process::Command};
 
-use p2pusb_lab::machine::Machine;
+use p2pusb_lab::{machine::Machine, scenario};
 
 use crate::{
-    apt, deb, kernel,
+    apt, deb, kernel, lab,
     run::{Result, cargo, command, exists, run, say},
 };
 
@@ -24,8 +24,11 @@ pub(crate) fn test() -> Result {
     cargo(&["fmt", "--all", "--check"])?;
     say("the programs");
     cargo(&["build", "--workspace", "--all-targets"])?;
+    for scenario in scenario::all(&p2pusb_lab::folder().join("scenarios")).map_err(|error| error.to_string())? {
+        lab::more_programs(&scenario.programs)?;
+    }
     say("lints");
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     say("documentation");
     println!("   cargo doc --workspace --no-deps");
     let mut doc =
