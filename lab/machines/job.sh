@@ -11,7 +11,7 @@ job_options() {
     job_machine=$1
     shift
     job_check=no job_clock=real job_init=script job_mem=1024 job_timeout=300 job_cpu='' job_out='' job_input=no
-    job_env=() job_devices=() job_command=() job_status=0
+    job_env=() job_devices=() job_kernel=() job_command=() job_status=0
     while [[ ${1:-} == --* ]]; do
         case $1 in
         --check) job_check=yes && shift && continue ;;
@@ -29,6 +29,7 @@ job_options() {
         --cpu) job_cpu=$2 ;;
         --env) job_env+=("$2") ;;
         --device) job_devices+=("$2") ;;
+        --kernel) job_kernel+=("$2") ;;
         --out) job_out=$2 ;;
         *)
             echo "$job_machine: unknown option $1" >&2

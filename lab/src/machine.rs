@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use crate::scenario::{Clock, Init, Scenario};
 
-/// Variables of the caller that every scenario sees.
-const PASSED_ON: [&str; 2] = ["P2PUSB_LOG", "RUST_BACKTRACE"];
+/// Variables of the caller that every scenario sees. The last three are for scenarios that can do more than they do by
+/// default: how many times, with how much data, and which random numbers.
+const PASSED_ON: [&str; 5] = ["P2PUSB_LOG", "RUST_BACKTRACE", "LAB_COUNT", "LAB_SIZE", "LAB_SEED"];
 
 /// A test machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +65,9 @@ impl Machine {
         if scenario.init == Init::Systemd {
             command.args(["--init", "systemd"]);
         }
-        if self == Self::Qemu {
-            for device in &scenario.qemu_devices {
-                command.arg("--device").arg(device);
-            }
+        match self {
+            Self::Uml => option(&mut command, "--kernel", &scenario.kernel),
+            Self::Qemu => option(&mut command, "--device", &scenario.qemu_devices),
         }
         command.env("LAB_BIN", programs).args(["--env", "LAB_BIN"]);
         for name in PASSED_ON.into_iter().chain(scenario.needs.iter().map(String::as_str)) {
@@ -77,6 +77,13 @@ impl Machine {
         }
         command.arg(&scenario.path);
         command
+    }
+}
+
+/// Adds an option once for each of its values.
+fn option(command: &mut Command, name: &str, values: &[String]) {
+    for value in values {
+        command.arg(name).arg(value);
     }
 }
 
@@ -92,5 +99,22 @@ impl FromStr for Machine {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|machine| machine.name() == name);
         found.ok_or_else(|| format!("there is no machine {name}: it is uml or qemu"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenarios_kernel_parameters_reach_the_machine_that_takes_them() {
+        let scenario = Scenario::read(&crate::folder().join("scenarios/superspeed.sh")).expect("a good header");
+        let arguments = |machine: Machine| {
+            let command = machine.command(&scenario, Path::new("programs"), 0);
+            command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        let uml = arguments(Machine::Uml);
+        assert!(uml.windows(2).any(|two| two == ["--kernel", "dummy_hcd.is_super_speed=1"]), "{uml:?}");
+        assert!(!arguments(Machine::Qemu).contains(&"--kernel".to_owned()));
     }
 }

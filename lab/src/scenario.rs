@@ -49,6 +49,8 @@ pub struct Scenario {
     pub timeout: Duration,
     /// QEMU devices that are plugged from the start.
     pub qemu_devices: Vec<String>,
+    /// Parameters for the guest's kernel (machine `uml` only: the other one's drivers are modules).
+    pub kernel: Vec<String>,
     /// Environment variables without which it can't run; they are handed to the guest.
     pub needs: Vec<String>,
     /// Programs of the lab that are not built with the others; each is a feature of this crate without its `lab-`.
@@ -132,6 +134,7 @@ impl Scenario {
             init: Init::Script,
             timeout: DEFAULT_TIMEOUT,
             qemu_devices: Vec::new(),
+            kernel: Vec::new(),
             needs: Vec::new(),
             programs: Vec::new(),
         };
@@ -170,6 +173,7 @@ impl Scenario {
                 self.timeout = Duration::from_secs(seconds);
             }
             "qemu-device" => self.qemu_devices.push(value.to_owned()),
+            "kernel" => self.kernel.extend(value.split_whitespace().map(str::to_owned)),
             "needs" => self.needs.extend(value.split_whitespace().map(str::to_owned)),
             "program" => self.programs.push(value.to_owned()),
             other => return Err(format!("unknown header line: {other}")),
@@ -196,7 +200,7 @@ mod tests {
     #[test]
     fn a_full_header() {
         let text = "#!/bin/bash\n# title: a disk: whole\n# machines: uml qemu\n# clock: virtual\n# init: systemd\n\
-                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# needs: ONE TWO\n# program: lab-more\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
+                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# kernel: one.a=1 two.b\n# needs: ONE TWO\n# program: lab-more\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
         let scenario = parse(text).expect("a good header");
         assert_eq!(scenario.name, "some-name");
         assert_eq!(scenario.title, "a disk: whole");
@@ -205,6 +209,8 @@ mod tests {
         assert_eq!(scenario.init, Init::Systemd);
         assert_eq!(scenario.timeout, Duration::from_secs(7));
         assert_eq!(scenario.qemu_devices, ["usb-kbd,id=k"]);
+        assert_eq!(scenario.kernel, ["one.a=1", "two.b"]);
+        assert_eq!(scenario.needs, ["ONE", "TWO"]);
         assert_eq!(scenario.needs, ["ONE", "TWO"]);
         assert_eq!(scenario.programs, ["lab-more"]);
         assert_eq!(scenario.unbuilt(Path::new("/nowhere")), Some("lab-more"));
