@@ -6,15 +6,19 @@ GADGETS=/sys/kernel/config/usb_gadget
 
 # gadget_disk NAME SIZE: a USB stick of SIZE (64M) with the backing file /dev/shm/NAME.img, full of known data.
 gadget_disk() {
-    local name=$1 bytes
+    gadget_create "$1" 0x0525 0xa4a5 mass_storage.0
+    gadget_medium "$1" "$2"
+    gadget_plug "$1"
+}
+
+# What the disk function of a gadget is about: a medium of a size.
+gadget_medium() {
+    local name=$1 lun=$GADGETS/$1/functions/mass_storage.0/lun.0 bytes
     bytes=$(numfmt --from=iec "$2")
-    kernel_module usb_f_mass_storage
     lab-tool random "$(gadget_file "$name")" "$bytes" 1
-    gadget_create "$name" 0x0525 0xa4a5 mass_storage.0
-    echo 1 >"$GADGETS/$name/functions/mass_storage.0/lun.0/removable"
-    printf '%s' 'p2pusb  Lab disk        1.00' >"$GADGETS/$name/functions/mass_storage.0/lun.0/inquiry_string"
-    gadget_file "$name" >"$GADGETS/$name/functions/mass_storage.0/lun.0/file"
-    gadget_plug "$name"
+    echo 1 >"$lun/removable"
+    printf '%s' 'p2pusb  Lab disk        1.00' >"$lun/inquiry_string"
+    gadget_file "$name" >"$lun/file"
 }
 
 # gadget_file NAME: the backing file of a disk.
@@ -24,9 +28,14 @@ gadget_file() {
 
 # gadget_keyboard NAME: a boot keyboard; its reports are written to $(gadget_hid NAME).
 gadget_keyboard() {
-    local name=$1 hid=$GADGETS/$1/functions/hid.0
-    kernel_module usb_f_hid
-    gadget_create "$name" 0x1d6b 0x0104 hid.0
+    gadget_create "$1" 0x1d6b 0x0104 hid.0
+    gadget_keys "$1"
+    gadget_plug "$1"
+}
+
+# What the keyboard function of a gadget is about: its keys.
+gadget_keys() {
+    local hid=$GADGETS/$1/functions/hid.0
     echo 1 >"$hid/subclass"
     echo 1 >"$hid/protocol"
     echo 8 >"$hid/report_length"
@@ -34,7 +43,6 @@ gadget_keyboard() {
     printf '%b' '\x05\x01\x09\x06\xa1\x01\x05\x07\x19\xe0\x29\xe7\x15\x00\x25\x01\x75\x01\x95\x08\x81\x02' \
         '\x95\x01\x75\x08\x81\x03\x95\x05\x75\x01\x05\x08\x19\x01\x29\x05\x91\x02\x95\x01\x75\x03\x91\x03' \
         '\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\x81\x00\xc0' >"$hid/report_desc"
-    gadget_plug "$name"
 }
 
 # gadget_hid NAME: the device that a keyboard's reports are written to.
@@ -44,7 +52,6 @@ gadget_hid() {
 
 # gadget_serial NAME: a CDC-ACM adapter; what the other end of its line sees is $(gadget_tty NAME).
 gadget_serial() {
-    kernel_module usb_f_acm
     gadget_create "$1" 0x0525 0xa4a7 acm.0
     gadget_plug "$1"
 }
@@ -54,19 +61,48 @@ gadget_tty() {
     printf '/dev/ttyGS%s\n' "$(<"$GADGETS/$1/functions/acm.0/port_num")"
 }
 
-# gadget_source_sink NAME: bulk data without end and a place to drop some, which the driver usbtest takes.
+# gadget_source_sink NAME PATTERN: bulk data without end and a place to drop some, which the driver usbtest takes. What
+# is in the data, and has to be in those that are dropped: 0: zeros; 1: each packet counts from 0 to 62, over and over.
 gadget_source_sink() {
-    kernel_module usb_f_ss_lb
     gadget_create "$1" 0x0525 0xa4a0 SourceSink.0
+    echo "$2" >"$GADGETS/$1/functions/SourceSink.0/pattern"
     gadget_plug "$1"
 }
 
-# gadget_create NAME VENDOR PRODUCT FUNCTION; what the function needs is set between this and gadget_plug.
+# gadget_composite NAME SIZE: one device with a disk, a keyboard, a serial adapter and a network adapter; see the
+# functions for each of them. The other end of its cable is the network device $(gadget_net NAME).
+gadget_composite() {
+    local gadget=$GADGETS/$1
+    gadget_create "$1" 0x1d6b 0x0104 mass_storage.0 hid.0 acm.0 ecm.0
+    # Miscellaneous, interface associations: each function has a driver of its own.
+    echo 0xef >"$gadget/bDeviceClass"
+    echo 0x02 >"$gadget/bDeviceSubClass"
+    echo 0x01 >"$gadget/bDeviceProtocol"
+    gadget_medium "$1" "$2"
+    gadget_keys "$1"
+    gadget_plug "$1"
+}
+
+# gadget_net NAME
+gadget_net() {
+    cat "$GADGETS/$1/functions/ecm.0/ifname"
+}
+
+# gadget_create NAME VENDOR PRODUCT FUNCTION...; what a function needs is set between this and gadget_plug.
 gadget_create() {
-    local name=$1 gadget=$GADGETS/$1
-    mkdir -p "$gadget"/{strings/0x409,configs/c.1,functions/"$4"}
-    echo "$2" >"$gadget/idVendor"
-    echo "$3" >"$gadget/idProduct"
+    local name=$1 vendor=$2 product=$3 gadget=$GADGETS/$1 function
+    shift 3
+    mkdir -p "$gadget"/{strings/0x409,configs/c.1}
+    for function in "$@"; do
+        # A function's module has another name.
+        case $function in
+        SourceSink.*) kernel_module usb_f_ss_lb ;;
+        *) kernel_module "usb_f_${function%.*}" ;;
+        esac
+        mkdir -p "$gadget/functions/$function"
+    done
+    echo "$vendor" >"$gadget/idVendor"
+    echo "$product" >"$gadget/idProduct"
     echo 0x0200 >"$gadget/bcdUSB"
     echo p2pusb >"$gadget/strings/0x409/manufacturer"
     gadget_product "$name" >"$gadget/strings/0x409/product"
@@ -125,9 +161,9 @@ driver_of() {
     [[ -e $link ]] && basename "$(realpath "$link")"
 }
 
-# has_driver BUSPATH DRIVER; for wait_for.
+# has_driver BUSPATH DRIVER [INTERFACE]; for wait_for.
 has_driver() {
-    [[ $(driver_of "$1") == "$2" ]]
+    [[ $(driver_of "$1" "${3:-0}") == "$2" ]]
 }
 
 # input_device BUSPATH: the evdev node of a USB input device.
@@ -136,6 +172,30 @@ input_device() {
     for folder in "/sys/bus/usb/devices/$1/$1:"*/*/input/input*/event*; do
         if [[ -e $folder ]]; then
             echo "/dev/input/${folder##*/}"
+            return
+        fi
+    done
+    return 1
+}
+
+# serial_port BUSPATH: the tty of a CDC-ACM device.
+serial_port() {
+    local folder
+    for folder in "/sys/bus/usb/devices/$1/$1:"*/tty/ttyACM*; do
+        if [[ -e $folder ]]; then
+            echo "/dev/${folder##*/}"
+            return
+        fi
+    done
+    return 1
+}
+
+# network_device BUSPATH: the network device of a USB network adapter.
+network_device() {
+    local folder
+    for folder in "/sys/bus/usb/devices/$1/$1:"*/net/*; do
+        if [[ -e $folder ]]; then
+            echo "${folder##*/}"
             return
         fi
     done

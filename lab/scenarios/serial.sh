@@ -6,18 +6,6 @@
 
 bytes=1048576
 
-# serial_port BUSPATH: the tty of a CDC-ACM device.
-serial_port() {
-    local folder
-    for folder in "/sys/bus/usb/devices/$1/$1:"*/tty/ttyACM*; do
-        if [[ -e $folder ]]; then
-            echo "/dev/${folder##*/}"
-            return
-        fi
-    done
-    return 1
-}
-
 step 'two machines, a serial adapter in A'
 host_start A exporter
 host_start B importer

@@ -7,8 +7,13 @@ mod ports;
 mod samples;
 mod serial;
 mod supervise;
+mod tcp;
 mod terminal;
+mod transfer;
+mod unlinks;
+mod usbfs;
 mod usbip_audio;
+mod usbtest;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,6 +29,12 @@ lab-tool serial-exchange TTY TTY BYTES       sends BYTES both ways between two s
 lab-tool write-samples FILE COUNT            writes COUNT samples of stereo sound, of which each says which one it is
 lab-tool check-samples FILE                  reads raw or wav sound; fails when one is lost, repeated or out of order
 lab-tool usbip-audio VHCI PORT SPEED NAME    plugs a sound card, full or high, into a port of a vhci_hcd folder
+lab-tool tcp-exchange listen|connect ADDRESS BYTES
+                                             sends BYTES both ways at once over a TCP connection and compares
+lab-tool usbtest BUSPATH CASE ITERATIONS LENGTH VARY SGLEN
+                                             runs a case of the kernel's driver usbtest, prints passed or failed
+lab-tool unlinks BUSPATH SOURCE SINK COUNT MICROSECONDS SEED
+                                             discards COUNT bulk URBs at random moments and counts what comes of it
 lab-tool fill-ports VHCI                     takes every free port of a vhci_hcd folder until its input ends
 lab-tool supervise FOLDER PROGRAM [ARG]...   starts a notify service, writes FOLDER/{pid,ready,exit-status}
 ";
@@ -56,6 +67,16 @@ fn run(arguments: &[&str]) -> Outcome {
         ["write-samples", file, count] => samples::write_file(file, count.parse()?)?,
         ["check-samples", file] => samples::check_file(file)?,
         ["usbip-audio", folder, port, speed, name] => usbip_audio::run(folder, port.parse()?, speed, name)?,
+        ["tcp-exchange", "listen", address, bytes] => tcp::listen(address, bytes.parse()?)?,
+        ["tcp-exchange", "connect", address, bytes] => tcp::connect(address, bytes.parse()?)?,
+        ["usbtest", bus_path, case, iterations, length, vary, sglen] => {
+            let numbers = [case.parse()?, iterations.parse()?, length.parse()?, vary.parse()?, sglen.parse()?];
+            usbtest::run(bus_path, numbers)?;
+        }
+        ["unlinks", bus_path, source, sink, count, micros, seed] => {
+            let endpoints = unlinks::Endpoints { source: endpoint(source)?, sink: endpoint(sink)? };
+            unlinks::run(bus_path, &endpoints, count.parse()?, micros.parse()?, seed.parse()?)?;
+        }
         ["fill-ports", folder] => ports::fill(folder)?,
         ["supervise", folder, program, rest @ ..] => return supervise::run(folder, program, rest),
         _ => {
@@ -64,4 +85,9 @@ fn run(arguments: &[&str]) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An endpoint's address as sysfs writes it: hexadecimal.
+fn endpoint(text: &str) -> Result<u8, std::num::ParseIntError> {
+    u8::from_str_radix(text, 16)
 }

@@ -17,8 +17,8 @@ pub(crate) fn fill(buffer: &mut [u8], seed: u64, offset: u64) {
     }
 }
 
-/// SplitMix64's output function over a counter.
-fn mix(seed: u64, index: u64) -> u64 {
+/// SplitMix64's output function over a counter: the random number of a seed at an index.
+pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     let mut word = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

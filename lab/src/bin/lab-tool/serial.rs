@@ -1,13 +1,10 @@
 //! Data both ways at once between the two ends of a serial line.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::thread;
 
-use crate::{pattern, terminal};
-
-/// Bytes per write and at most per read.
-const CHUNK: usize = 4096;
+use crate::terminal;
+use crate::transfer::{receive, send};
 
 /// Sends `bytes` from each port to the other at the same time and compares every byte.
 pub(crate) fn exchange(one: &str, other: &str, bytes: u64) -> io::Result<()> {
@@ -24,35 +21,5 @@ pub(crate) fn exchange(one: &str, other: &str, bytes: u64) -> io::Result<()> {
         results.into_iter().collect::<io::Result<()>>()
     })?;
     println!("{bytes} bytes each way, all equal");
-    Ok(())
-}
-
-fn send(mut port: &File, bytes: u64, seed: u64) -> io::Result<()> {
-    let mut chunk = [0; CHUNK];
-    for offset in (0..bytes).step_by(CHUNK) {
-        let length = usize::try_from(bytes - offset).map_or(CHUNK, |rest| rest.min(CHUNK));
-        pattern::fill(&mut chunk[..length], seed, offset);
-        port.write_all(&chunk[..length])?;
-    }
-    Ok(())
-}
-
-fn receive(mut port: &File, bytes: u64, seed: u64) -> io::Result<()> {
-    let mut expected = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
-    pattern::fill(&mut expected, seed, 0);
-    let mut chunk = [0; CHUNK];
-    let mut rest = expected.as_slice();
-    while !rest.is_empty() {
-        let wanted = rest.len().min(CHUNK);
-        let length = port.read(&mut chunk[..wanted])?;
-        if length == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} bytes are missing", rest.len())));
-        }
-        let (now, later) = rest.split_at(length);
-        if chunk[..length] != *now {
-            return Err(io::Error::other(format!("wrong data near byte {}", expected.len() - rest.len())));
-        }
-        rest = later;
-    }
     Ok(())
 }

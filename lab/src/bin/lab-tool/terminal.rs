@@ -1,4 +1,4 @@
-//! Serial ports without the line discipline's help. The only unsafe code of the lab's tools.
+//! Serial ports without the line discipline's help.
 
 use std::fs::{File, OpenOptions};
 use std::io;
