@@ -83,6 +83,28 @@ net_join() {
     for name in "$@"; do ip link set "cable-${name,,}" master switch; done
 }
 
+# net_gateway NAME gives a host a default route, which every machine with a network has, through a gateway that is silent.
+net_gateway() {
+    on "$1" ip route replace default via 10.77.0.254 dev eth0
+}
+
+# net_readdress NAME NUMBER: the host has another address from now on, 10.77.0.NUMBER, and the one that it had is gone:
+# what it is when somebody leaves one network and enters another.
+net_readdress() {
+    local name=$1 address=10.77.0.$2 other
+    for other in "${NET_HOSTS[@]}"; do
+        if [[ $other != "$name" && -e $LAB_HOSTS/$other/net ]]; then
+            on "$other" ip neighbour replace "$address" lladdr "$(net_hardware_address "$name")" dev eth0 nud permanent
+        fi
+    done
+    # With its last address a device loses its neighbours and routes, too.
+    {
+        echo "address flush dev eth0 scope global"
+        net_neighbours eth0 "$name" | sed "s|address add [0-9.]*|address add $address|"
+    } | on "$name" ip -batch -
+    net_gateway "$name"
+}
+
 # net_bytes NAME: how many bytes this host has sent and received so far.
 net_bytes() {
     local cable=/sys/class/net/cable-${1,,}/statistics

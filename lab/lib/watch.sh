@@ -1,0 +1,53 @@
+# Watching what the kernels do with a device: their complaints, and each command of a disk.
+# shellcheck shell=bash disable=SC2154 # $disk is set by disk.sh
+
+# What the kernel of a guest says about a device that is not well.
+COMPLAINTS='USB disconnect|reset (low|full|high|Super)|device offline|I/O error|rejecting I/O|DID_|timing out|timed out'
+
+# no_complaints: whether the kernel has said nothing of the kind since dmesg --clear.
+no_complaints() {
+    expect_equal 'what the kernel says' '' "$(dmesg | grep -E "$COMPLAINTS" || true)"
+}
+
+WATCHERS=()
+
+# watch_commands A-BUSPATH B-BUSPATH: from now on logs what the buses of a disk carry, where it is plugged in and where
+# it is attached. The disk, $disk, is asked for nothing but what the scenario does.
+watch_commands() {
+    # udev has it look for a change of medium now and then.
+    echo 0 >"/sys/block/${disk##*/}/events_poll_msecs"
+    disk_idle
+    watch_bus "${1%%-*}" /dev/shm/usbmon-a
+    watch_bus "${2%%-*}" /dev/shm/usbmon-b
+}
+
+# watch_bus BUS FILE logs the URBs of a bus.
+watch_bus() {
+    local source=/sys/kernel/debug/usb/usbmon/${1}t
+    cat "$source" >"$2" &
+    WATCHERS+=($!)
+    wait_for 5 "bus $1 is watched" test "/proc/$!/fd/3" -ef "$source"
+}
+
+# A disk has one command at a time: when this one is answered, all before it are.
+disk_idle() {
+    dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct status=none
+}
+
+# commands a|b: how many commands there were: Bulk-Only command blocks that were submitted.
+commands() {
+    grep -cE ' S Bo:[0-9:]+ -115 31 = 55534243 ' "/dev/shm/usbmon-$1" || true
+}
+
+as_many_commands() {
+    [[ $(commands a) == $(commands b) ]]
+}
+
+# expect_commands_once LEAST: the device was given each command of B's kernel once, and there were at least so many.
+expect_commands_once() {
+    disk_idle
+    wait_for 5 'the device was given what the kernel wanted of it, once' as_many_commands
+    echo "   commands of B's kernel: $(commands b), as many at A's device"
+    expect "there were at least $1" test "$(commands b)" -ge "$1"
+    kill "${WATCHERS[@]}"
+}
