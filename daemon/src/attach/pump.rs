@@ -404,7 +404,8 @@ impl Pump {
         if self.acknowledge.is_none() && lane.state.owes_acknowledgement() {
             self.acknowledge = Some(Instant::now() + ACKNOWLEDGE_DELAY);
         }
-        if let (Some(seqnum), UrbStatus::Cancelled) = (urb.unlinked, status) {
+        // The answer to an unlink has no room for what was moved before; a completion has.
+        if let (Some(seqnum), UrbStatus::Cancelled, 0) = (urb.unlinked, status, complete.actual_length) {
             self.counters.count(urb.input, 0);
             return reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await;
         }
