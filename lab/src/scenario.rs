@@ -211,7 +211,6 @@ mod tests {
         assert_eq!(scenario.qemu_devices, ["usb-kbd,id=k"]);
         assert_eq!(scenario.kernel, ["one.a=1", "two.b"]);
         assert_eq!(scenario.needs, ["ONE", "TWO"]);
-        assert_eq!(scenario.needs, ["ONE", "TWO"]);
         assert_eq!(scenario.programs, ["lab-more"]);
         assert_eq!(scenario.unbuilt(Path::new("/nowhere")), Some("lab-more"));
     }
