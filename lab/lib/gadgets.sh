@@ -69,6 +69,18 @@ gadget_source_sink() {
     gadget_plug "$1"
 }
 
+# bulk_endpoint BUSPATH in|out: the address of a bulk endpoint of its first interface.
+bulk_endpoint() {
+    local endpoint
+    for endpoint in "/sys/bus/usb/devices/$1/$1:1.0"/ep_*; do
+        if [[ $(<"$endpoint/type") == Bulk && $(<"$endpoint/direction") == "$2" ]]; then
+            echo "${endpoint##*/ep_}"
+            return
+        fi
+    done
+    return 1
+}
+
 # gadget_composite NAME SIZE: one device with a disk, a keyboard, a serial adapter and a network adapter; see the
 # functions for each of them. The other end of its cable is the network device $(gadget_net NAME).
 gadget_composite() {

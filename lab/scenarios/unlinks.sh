@@ -9,23 +9,11 @@
 count=${LAB_COUNT:-1000}
 seed=${LAB_SEED:-1}
 
-# endpoint BUSPATH in|out: the address of a bulk endpoint.
-endpoint() {
-    local endpoint
-    for endpoint in "/sys/bus/usb/devices/$1/$1:1.0"/ep_*; do
-        if [[ $(<"$endpoint/type") == Bulk && $(<"$endpoint/direction") == "$2" ]]; then
-            echo "${endpoint##*/ep_}"
-            return
-        fi
-    done
-    return 1
-}
-
 # unlinks BUSPATH MICROSECONDS: what comes of it is in $outcomes, without how often.
 unlinks() {
     local said
     dmesg --clear
-    said=$(lab-tool unlinks "$1" "$(endpoint "$1" in)" "$(endpoint "$1" out)" "$count" "$2" "$seed")
+    said=$(lab-tool unlinks "$1" "$(bulk_endpoint "$1" in)" "$(bulk_endpoint "$1" out)" "$count" "$2" "$seed")
     echo "$said"
     no_complaints
     # vhci_hcd tells of every unlink, and when its numbers reach 65535.

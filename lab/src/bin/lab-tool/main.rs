@@ -1,5 +1,6 @@
 //! The small programs that the lab's scenarios use inside the guest.
 
+mod control_latency;
 mod disk;
 mod keys;
 mod pattern;
@@ -35,6 +36,8 @@ lab-tool usbtest BUSPATH CASE ITERATIONS LENGTH VARY SGLEN
                                              runs a case of the kernel's driver usbtest, prints passed or failed
 lab-tool unlinks BUSPATH SOURCE SINK COUNT MICROSECONDS SEED
                                              discards COUNT bulk URBs at random moments and counts what comes of it
+lab-tool control-latency BUSPATH SOURCE COUNT
+                                             how long COUNT control requests take, alone and beside busy bulk, one JSON line
 lab-tool fill-ports VHCI                     takes every free port of a vhci_hcd folder until its input ends
 lab-tool supervise FOLDER PROGRAM [ARG]...   starts a notify service, writes FOLDER/{pid,ready,exit-status}
 ";
@@ -76,6 +79,9 @@ fn run(arguments: &[&str]) -> Outcome {
         ["unlinks", bus_path, source, sink, count, micros, seed] => {
             let endpoints = unlinks::Endpoints { source: endpoint(source)?, sink: endpoint(sink)? };
             unlinks::run(bus_path, &endpoints, count.parse()?, micros.parse()?, seed.parse()?)?;
+        }
+        ["control-latency", bus_path, source, count] => {
+            control_latency::run(bus_path, endpoint(source)?, count.parse()?)?;
         }
         ["fill-ports", folder] => ports::fill(folder)?,
         ["supervise", folder, program, rest @ ..] => return supervise::run(folder, program, rest),

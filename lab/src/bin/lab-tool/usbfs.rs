@@ -32,6 +32,21 @@ struct RawIoctl {
     data: *mut libc::c_void,
 }
 
+/// `struct usbdevfs_ctrltransfer`.
+#[repr(C)]
+struct RawControl {
+    request_type: u8,
+    request: u8,
+    value: u16,
+    index: u16,
+    length: u16,
+    timeout_ms: u32,
+    data: *mut libc::c_void,
+}
+
+/// How long a control request may take: what the kernel's own drivers give it (USB_CTRL_GET_TIMEOUT).
+const CONTROL_TIMEOUT_MS: u32 = 5000;
+
 /// `USBDEVFS_URB_TYPE_BULK`.
 const BULK: u8 = 3;
 
@@ -43,6 +58,7 @@ pub(crate) const fn request(direction: u32, kind: u8, number: u8, size: usize) -
     (direction << 30) | ((size as u32) << 16) | ((kind as u32) << 8) | number as u32
 }
 
+const CONTROL: u32 = request(READ | WRITE, b'U', 0, size_of::<RawControl>());
 const SUBMIT: u32 = request(READ, b'U', 10, size_of::<RawUrb>());
 const DISCARD: u32 = request(0, b'U', 11, 0);
 const REAP_NOW: u32 = request(WRITE, b'U', 13, size_of::<*mut RawUrb>());
@@ -106,6 +122,22 @@ impl Device {
     fn to_driver(&self, interface: u8, request: u32, data: *mut libc::c_void) -> io::Result<()> {
         let mut ioctl = RawIoctl { interface: interface.into(), request: request.cast_signed(), data };
         self.ioctl(TO_DRIVER, (&raw mut ioctl).cast())
+    }
+
+    /// GET_STATUS of the device, which changes nothing (USB 2.0, section 9.4.5).
+    pub(crate) fn status(&self) -> io::Result<[u8; 2]> {
+        let mut status = [0; 2];
+        let mut control = RawControl {
+            request_type: 0x80,
+            request: 0,
+            value: 0,
+            index: 0,
+            length: 2,
+            timeout_ms: CONTROL_TIMEOUT_MS,
+            data: status.as_mut_ptr().cast(),
+        };
+        self.ioctl(CONTROL, (&raw mut control).cast())?;
+        Ok(status)
     }
 
     /// Submits a bulk URB under a number that no other has now.
