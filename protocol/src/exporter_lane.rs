@@ -121,17 +121,28 @@ impl<D: Clone> ExporterLane<D> {
         if seq != expected {
             return Err(LaneError::OutOfOrder { expected, got: seq });
         }
+        self.check_room(bytes)?;
+        self.last = seq;
+        self.bytes += bytes as usize;
+        let cancelled = self.unlinked_early.remove(&seq);
+        self.running.push(seq, Running { bytes, cancelled });
+        Ok(if cancelled { Accept::Cancelled } else { Accept::Run })
+    }
+
+    /// Whether there is room for a URB of that length: what [`accept`](Self::accept) will say of it, for a reader that
+    /// does not want to wait for its data in vain.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError::TooManyUrbs`] and [`LaneError::TooManyBytes`].
+    pub fn check_room(&self, bytes: u32) -> Result<(), LaneError> {
         if self.in_flight() >= MAX_URBS_PER_LANE {
             return Err(LaneError::TooManyUrbs);
         }
         if bytes > MAX_URB_LEN || self.bytes + bytes as usize > MAX_LANE_BYTES {
             return Err(LaneError::TooManyBytes);
         }
-        self.last = seq;
-        self.bytes += bytes as usize;
-        let cancelled = self.unlinked_early.remove(&seq);
-        self.running.push(seq, Running { bytes, cancelled });
-        Ok(if cancelled { Accept::Cancelled } else { Accept::Run })
+        Ok(())
     }
 
     /// The importer has received so many completions on this lane: they are forgotten, and make room.

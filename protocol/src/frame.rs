@@ -78,6 +78,9 @@ impl FrameLimits {
     /// A lane.
     pub const LANE: Self = Self { header: MAX_LANE_HEADER, payload: MAX_LANE_PAYLOAD };
 
+    /// The first frame of a lane, which says what the rest is for. It has no payload.
+    pub const LANE_OPEN: Self = Self { header: MAX_LANE_HEADER, payload: 0 };
+
     /// A pairing stream. No message there has a payload.
     pub const PAIRING: Self = Self { header: MAX_PAIRING_HEADER, payload: 0 };
 }

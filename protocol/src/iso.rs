@@ -33,7 +33,7 @@ pub(crate) const fn submit_table_len(packets: u16) -> u32 {
 }
 
 /// Bytes that the table of a completion with so many packets takes up.
-pub(crate) const fn complete_table_len(packets: u16) -> u32 {
+pub const fn complete_table_len(packets: u16) -> u32 {
     packets as u32 * COMPLETE_ENTRY as u32
 }
 

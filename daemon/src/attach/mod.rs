@@ -7,6 +7,8 @@ mod pump;
 mod session;
 #[doc(hidden)]
 pub mod sim;
+#[cfg(test)]
+mod tests;
 mod usbip;
 mod vhci;
 mod virtual_host;

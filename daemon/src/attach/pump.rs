@@ -8,7 +8,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,7 +39,10 @@ use super::{
 use crate::{
     buffers::Buffers,
     net::{
-        frames::{FrameError, PRIORITY_URGENT, Payload, read_lane_frame, write_lane_frame},
+        frames::{
+            FrameError, Head, PRIORITY_URGENT, Payload, read_lane_head, read_lane_payload, skip_payload,
+            write_lane_frame,
+        },
         link::Connected,
     },
 };
@@ -104,7 +110,12 @@ struct Lane {
     waiting: VecDeque<Urb>,
     /// To the stream; `None` without a connection.
     frames: Option<mpsc::Sender<Frame>>,
+    longest: Longest,
 }
+
+/// The longest payload that a completion on a lane can have, in bytes: that of the longest URB so far. A peer that
+/// announces more is not waited for.
+type Longest = Arc<AtomicU32>;
 
 /// The connection that the lanes use now.
 struct Line {
@@ -122,9 +133,10 @@ impl Line {
     }
 
     /// Opens a lane's stream.
-    fn open(&mut self, session: SessionId, endpoint: u8, urgent: bool) -> mpsc::Sender<Frame> {
+    fn open(&mut self, session: SessionId, endpoint: u8, urgent: bool, longest: &Longest) -> mpsc::Sender<Frame> {
         let (frames, queue) = mpsc::channel(FRAME_QUEUE);
-        let lane = LaneEnds { endpoint, urgent, queue, events: self.events.clone(), buffers: self.buffers.clone() };
+        let (events, buffers) = (self.events.clone(), self.buffers.clone());
+        let lane = LaneEnds { endpoint, urgent, queue, events, buffers, longest: longest.clone() };
         self.tasks.spawn(lane.run(self.link.clone(), session));
         frames
     }
@@ -295,7 +307,7 @@ impl Pump {
         for (&endpoint, lane) in &mut self.lanes {
             let said = positions.iter().find(|position| position.endpoint == endpoint);
             let said = said.ok_or_else(|| Fault::Protocol(format!("it has lost the lane of {endpoint:#04x}")))?;
-            let frames = line.open(self.session, endpoint, lane.urgent);
+            let frames = line.open(self.session, endpoint, lane.urgent, &lane.longest);
             let received = lane.state.acknowledge();
             let again = lane.state.resume(said.position).map_err(|error| Fault::Protocol(error.to_string()))?;
             for (seq, urb) in again {
@@ -348,8 +360,9 @@ impl Pump {
         let urb = Urb { seqnum, input, flags, length, setup, data, packets, start_frame, unlinked: None };
         let lane = self.lanes.entry(endpoint).or_insert_with(|| {
             let urgent = endpoint == 0 || command.interval != 0;
-            let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint, urgent));
-            Lane { urgent, state: ImporterLane::new(), waiting: VecDeque::new(), frames }
+            let longest = Longest::default();
+            let frames = self.line.as_mut().map(|line| line.open(self.session, endpoint, urgent, &longest));
+            Lane { urgent, state: ImporterLane::new(), waiting: VecDeque::new(), frames, longest }
         });
         if lane.waiting.len() >= MAX_WAITING {
             return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::NoMemory, &urb.packets)).await;
@@ -434,6 +447,11 @@ impl Urb {
         (LaneMessage::Submit(submit), payload)
     }
 
+    /// The longest payload that its completion can have.
+    fn longest_answer(&self) -> u32 {
+        iso::complete_table_len(self.packets.count()) + if self.input { self.length } else { 0 }
+    }
+
     /// What the kernel is told of its end, and how many bytes were moved. Clamped to what was submitted, whatever the
     /// peer says: the kernel trusts these numbers. An error means that the packets are not those that were submitted.
     fn answer(&self, complete: Complete, mut payload: Bytes) -> Result<(Reply, u32), ProtocolError> {
@@ -480,6 +498,7 @@ impl Lane {
                     // The queue has a place for each URB in the window. There is room, then, unless the lane's
                     // task has ended; whoever runs the pump hears of that, and it is sent again.
                     if let Some(urb) = self.state.get(seq) {
+                        self.longest.fetch_max(urb.longest_answer(), Ordering::Relaxed);
                         let _ = frames.try_send(urb.frame(seq, received));
                     }
                 }
@@ -519,6 +538,7 @@ struct LaneEnds {
     queue: mpsc::Receiver<Frame>,
     events: mpsc::Sender<LaneEvent>,
     buffers: Arc<Buffers>,
+    longest: Longest,
 }
 
 impl LaneEnds {
@@ -537,7 +557,7 @@ impl LaneEnds {
                         debug!("a lane's stream failed: {error}");
                         None
                     }
-                    violation = read_completions(from, endpoint, &self.events, &self.buffers) => violation,
+                    violation = read_completions(from, endpoint, &self.events, &self.longest, &self.buffers) => violation,
                 }
             }
             Err(error) => {
@@ -576,24 +596,45 @@ async fn read_completions(
     mut from: RecvStream,
     endpoint: u8,
     events: &mpsc::Sender<LaneEvent>,
+    longest: &AtomicU32,
     buffers: &Buffers,
 ) -> Option<String> {
     loop {
-        let frame = match read_lane_frame(&mut from, buffers).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) | Err(FrameError::Stream(_)) => return None,
-            Err(error) => return Some(error.to_string()),
-        };
-        match LaneMessage::decode(frame.kind, &frame.header) {
-            Ok(Some(LaneMessage::Complete(complete))) => {
-                let event = LaneEvent::Complete { endpoint, complete, data: frame.payload };
-                if events.send(event).await.is_err() {
+        match read_completion(&mut from, longest, buffers).await {
+            Ok(Read::Completion(complete, data)) => {
+                if events.send(LaneEvent::Complete { endpoint, complete, data }).await.is_err() {
                     return None;
                 }
             }
-            Ok(Some(_)) => return Some("a lane's message out of order".to_owned()),
-            Ok(None) => {}
+            Ok(Read::Unknown) => {}
+            Ok(Read::Violation(what)) => return Some(what),
+            Ok(Read::End) | Err(FrameError::Stream(_)) => return None,
             Err(error) => return Some(error.to_string()),
         }
+    }
+}
+
+/// What was read of a lane.
+enum Read {
+    Completion(Complete, Bytes),
+    /// A message that a later release knows.
+    Unknown,
+    /// Something that the protocol does not allow.
+    Violation(String),
+    End,
+}
+
+async fn read_completion(from: &mut RecvStream, longest: &AtomicU32, buffers: &Buffers) -> Result<Read, FrameError> {
+    let Some(Head { kind, header, payload_len }) = read_lane_head(from, buffers).await? else { return Ok(Read::End) };
+    match LaneMessage::decode(kind, &header)? {
+        Some(LaneMessage::Complete(complete)) => {
+            let most = longest.load(Ordering::Relaxed);
+            if payload_len > most {
+                return Ok(Read::Violation(format!("a completion of {payload_len} bytes where {most} were asked for")));
+            }
+            Ok(Read::Completion(complete, read_lane_payload(from, payload_len, buffers).await?))
+        }
+        Some(_) => Ok(Read::Violation("a lane's message out of order".to_owned())),
+        None => skip_payload(from, payload_len).await.map(|()| Read::Unknown),
     }
 }

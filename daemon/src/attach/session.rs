@@ -111,9 +111,9 @@ pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndRea
     );
     let Line { link, mut notices } = line;
     if by_us {
-        link.send(ControlMessage::Detach { session: request.session }).await;
         // Whoever asked for the detach may want to attach again at once: the peer's drivers first.
         let given_back = async {
+            link.send(ControlMessage::Detach { session: request.session }).await;
             tokio::select! {
                 () = ended_there(&mut notices) => {}
                 () = link.closed() => {}

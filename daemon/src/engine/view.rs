@@ -165,7 +165,7 @@ pub struct PeerView {
     pub path: &'static str,
     /// When it was heard last, in microseconds since the epoch; 0 for never.
     pub last_seen: u64,
-    pub(super) link: Option<Connected>,
+    pub(crate) link: Option<Connected>,
 }
 
 impl PeerView {

@@ -1,6 +1,10 @@
 //! The door: takes connections of paired peers, and of whoever brings a ticket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use iroh::{Endpoint, endpoint::Incoming};
 use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
@@ -14,6 +18,8 @@ use crate::{engine::EngineHandle, peer::PeerId, share::Claims};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that may be open or in their handshake at a time; more are refused unheard.
 const MAX_CONNECTIONS: usize = 256;
+/// Connections of one peer among them. It needs one, and has two while the earlier one is not known to be lost.
+const MAX_CONNECTIONS_PER_PEER: usize = 8;
 /// Strangers among them that may be about to show a ticket. They must not take the places of the peers.
 const MAX_STRANGERS: usize = 16;
 
@@ -26,13 +32,50 @@ struct Door {
     claims: Claims,
     /// A place for each stranger.
     strangers: Arc<Semaphore>,
+    peers: Arc<Places>,
+}
+
+/// How many connections each paired peer has.
+#[derive(Default)]
+struct Places(Mutex<HashMap<PeerId, usize>>);
+
+/// One of them, for as long as this is there.
+struct Place {
+    places: Arc<Places>,
+    peer: PeerId,
+}
+
+impl Places {
+    fn counts(&self) -> MutexGuard<'_, HashMap<PeerId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(self: &Arc<Self>, peer: PeerId) -> Option<Place> {
+        let mut counts = self.counts();
+        let count = counts.entry(peer).or_default();
+        (*count < MAX_CONNECTIONS_PER_PEER).then(|| {
+            *count += 1;
+            Place { places: self.clone(), peer }
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut count) = self.places.counts().entry(self.peer) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 /// Serves connections until the endpoint is closed, then waits for the last of them.
 pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, claims: Claims) {
     let mut connections = JoinSet::new();
     let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
-    let door = Door { endpoint, admission, engine, claims, strangers };
+    let door = Door { endpoint, admission, engine, claims, strangers, peers: Arc::default() };
     while let Some(incoming) = door.endpoint.accept().await {
         while connections.try_join_next().is_some() {}
         if connections.len() >= MAX_CONNECTIONS {
@@ -46,7 +89,7 @@ pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine
 }
 
 async fn handle(door: Door, incoming: Incoming) {
-    let Door { endpoint, admission, engine, claims, strangers } = door;
+    let Door { endpoint, admission, engine, claims, strangers, peers } = door;
     let connection = match incoming.accept() {
         Ok(accepting) => timeout(HANDSHAKE_TIMEOUT, accepting).await,
         Err(error) => return debug!("a connection failed: {error}"),
@@ -65,7 +108,14 @@ async fn handle(door: Door, incoming: Incoming) {
                 connection.closed().await;
             }
         },
-        ALPN if admission.admits(peer) => serve(endpoint, peer, connection, admission, engine, claims).await,
+        ALPN if admission.admits(peer) => match peers.take(peer) {
+            Some(_place) => serve(endpoint, peer, connection, admission, engine, claims).await,
+            None => {
+                info!(P2PUSB_PEER = peer.short(), "refused a connection: the peer has {MAX_CONNECTIONS_PER_PEER}");
+                close(&connection, CloseCode::ProtocolViolation, "you have too many connections here");
+                connection.closed().await;
+            }
+        },
         ALPN => {
             info!(P2PUSB_PEER = peer.short(), "refused a machine that is not paired");
             close(

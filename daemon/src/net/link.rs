@@ -26,7 +26,7 @@ use tracing::{debug, info};
 
 use super::{
     close, endpoint_addr, final_reason,
-    frames::{FrameError, read_frame, write_frame},
+    frames::{FrameError, read_frame, write_control, write_frame},
     own_addresses,
 };
 use crate::{engine::EngineHandle, error::Error, net::serve::own_hello, peer::PeerId};
@@ -354,7 +354,9 @@ async fn serve(
 
     let reason = tokio::select! {
         reason = read_loop(&mut control_rx, peer, &sessions, engine) => reason,
-        () = write_loop(&mut control_tx, outbox) => "the control stream failed".to_owned(),
+        reason = write_loop(&mut control_tx, outbox) => reason,
+        // Streams are the importer's to open. What came on one would never be read.
+        Ok(_) = connection.accept_bi() => "it opened a stream".to_owned(),
         error = connection.closed() => error.to_string(),
         () = watch_path(&connected, peer, engine) => "its paths are gone".to_owned(),
     };
@@ -408,14 +410,14 @@ pub(crate) async fn read_control(from: &mut RecvStream) -> Result<Option<(Contro
     Ok(None)
 }
 
-/// Writes what the queue holds until the queue or the stream ends.
-pub(crate) async fn write_loop(to: &mut SendStream, mut outbox: mpsc::Receiver<ControlMessage>) {
+/// Writes what the queue holds until the queue or the stream ends; says which.
+async fn write_loop(to: &mut SendStream, mut outbox: mpsc::Receiver<ControlMessage>) -> String {
     while let Some(message) = outbox.recv().await {
-        if let Err(error) = write_frame(to, message.encode(), Bytes::new()).await {
-            debug!("the control stream failed: {error}");
-            return;
+        if let Err(error) = write_control(to, message.encode(), Bytes::new()).await {
+            return error;
         }
     }
+    "nobody uses the link any longer".to_owned()
 }
 
 async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, engine: &EngineHandle) -> String {

@@ -17,7 +17,7 @@ pub(crate) mod pairing;
 pub(crate) mod relay;
 mod serve;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod ticket;
 
 pub use self::{

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Admission, close, final_reason,
-    frames::{read_frame, write_frame},
+    frames::{self, read_frame, write_frame},
     link::{own_version, read_control},
     own_addresses,
 };
@@ -133,8 +133,9 @@ pub(crate) async fn serve(
 
 async fn write_control(mut to: SendStream, mut queue: mpsc::Receiver<Outgoing>) -> String {
     while let Some((message, payload)) = queue.recv().await {
-        if let Err(error) = write_frame(&mut to, message.encode_with_payload_len(payload.len() as u32), payload).await {
-            return error.to_string();
+        let head = message.encode_with_payload_len(payload.len() as u32);
+        if let Err(error) = frames::write_control(&mut to, head, payload).await {
+            return error;
         }
     }
     "stopped".to_owned()
@@ -186,7 +187,7 @@ impl Serve {
             };
             while resumes.try_join_next().is_some() {}
             let done = match message {
-                ControlMessage::Attach(attach) => self.claims.attach(&self.line, attach).await,
+                ControlMessage::Attach(attach) => self.claims.attach(&self.line, attach),
                 ControlMessage::Detach { session } => {
                     self.claims.detach(&self.line, session);
                     Ok(())
@@ -234,7 +235,7 @@ impl Serve {
 
 /// An error ends the link: the peer broke the protocol.
 async fn run_lane(claims: Claims, line: Line, tx: SendStream, mut rx: RecvStream) -> Result<(), String> {
-    let frame = match read_frame(&mut rx, FrameLimits::LANE).await {
+    let frame = match read_frame(&mut rx, FrameLimits::LANE_OPEN).await {
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(()),
         Err(error) => return Err(error.to_string()),

@@ -16,7 +16,11 @@ use p2pusb_protocol::{
     SessionId,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    join,
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     time::{Instant, sleep_until},
 };
 use tokio_util::task::TaskTracker;
@@ -57,6 +61,15 @@ impl Line {
     pub(crate) async fn say(&self, message: ControlMessage, payload: Bytes) {
         // The queue closes only when the connection ends; then nobody listens.
         let _ = self.outbox.send((message, payload)).await;
+    }
+
+    /// Says something to whoever asked for it, who must not be waited for. An error means that it asks for more
+    /// answers than it reads.
+    fn answer(&self, message: ControlMessage) -> Result<(), String> {
+        match self.outbox.try_send((message, Bytes::new())) {
+            Err(TrySendError::Full(_)) => Err("it does not read the answers to what it asks for".to_owned()),
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+        }
     }
 
     fn key(&self, session: SessionId) -> Key {
@@ -146,7 +159,7 @@ impl Claims {
     }
 
     /// The importer asks for a device. An error means that it broke the protocol.
-    pub(crate) async fn attach(&self, line: &Line, attach: Attach) -> Result<(), String> {
+    pub(crate) fn attach(&self, line: &Line, attach: Attach) -> Result<(), String> {
         let key = line.key(attach.session);
         let stop = Stop::default();
         let (sender, current) = watch::channel(Some(line.clone()));
@@ -165,10 +178,9 @@ impl Claims {
         if full {
             let detail = format!("it lends at most {MAX_SESSIONS} devices to one peer");
             let refused = AttachRefused { session: attach.session, reason: Refusal::LimitReached, detail };
-            line.say(ControlMessage::AttachRefused(refused), Bytes::new()).await;
-        } else {
-            self.tasks.spawn(self.clone().lend(key, attach.device, stop, current));
+            return line.answer(ControlMessage::AttachRefused(refused));
         }
+        self.tasks.spawn(self.clone().lend(key, attach.device, stop, current));
         Ok(())
     }
 
@@ -231,9 +243,11 @@ impl Claims {
         let grant = match self.engine.claim(peer, device, stop.clone()).await {
             Ok(grant) => grant,
             Err((reason, detail)) => {
-                self.table().entries.remove(&key);
                 info!(P2PUSB_PEER = peer.short(), "refused a device: {detail}");
-                return say(&current, refuse(reason, detail), Bytes::new()).await;
+                say(&current, refuse(reason, detail), Bytes::new()).await;
+                // Not before it is said: a peer that does not listen has only so many answers wait for it.
+                self.table().entries.remove(&key);
+                return;
             }
         };
         let Grant { share, info, grace, runtime } = grant;
@@ -243,10 +257,11 @@ impl Claims {
         let session = match ShareSession::open(self.host.clone(), info, runtime, stop.clone()).await {
             Ok(session) => session,
             Err(error) => {
-                self.table().entries.remove(&key);
                 warn!(P2PUSB_DEVICE = bus_path, P2PUSB_PEER = peer.short(), "can't lend the device: {error}");
                 self.engine.claim_ended(share, EndReason::DeviceFailed).await;
-                return say(&current, refuse(Refusal::Failed, error.to_string()), Bytes::new()).await;
+                say(&current, refuse(Refusal::Failed, error.to_string()), Bytes::new()).await;
+                self.table().entries.remove(&key);
+                return;
             }
         };
         info!(P2PUSB_DEVICE = bus_path, P2PUSB_PEER = peer.short(), "claimed");
@@ -269,9 +284,12 @@ impl Claims {
             self.engine.claim_ended(share, reason).await;
             say(&current, ended, Bytes::new()).await;
         } else {
-            say(&current, ended, Bytes::new()).await;
-            session.close().await;
-            self.engine.claim_ended(share, reason).await;
+            // Nor does the device wait for a peer that does not listen.
+            let give_back = async {
+                session.close().await;
+                self.engine.claim_ended(share, reason).await;
+            };
+            join!(biased; say(&current, ended, Bytes::new()), give_back);
         }
         info!(P2PUSB_DEVICE = bus_path, P2PUSB_PEER = peer.short(), "given back: {reason}");
     }

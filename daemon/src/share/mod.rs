@@ -6,6 +6,8 @@
 mod claims;
 mod lane;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     claims::{Claims, Line, Outgoing},

@@ -28,7 +28,7 @@ use super::lane::Lane;
 use crate::{
     buffers::Buffers,
     error::{Error, Result},
-    net::frames::{FrameError, PRIORITY_URGENT, read_lane_frame, write_lane_frame},
+    net::frames::{FrameError, PRIORITY_URGENT, read_lane_head, read_lane_payload, skip_payload, write_lane_frame},
     stop::Stop,
     usb::{
         BusPath, Completion, Device, DeviceInfo, Host, SpecialRequest, Transfer, TransferData, TransferType, recovery,
@@ -204,31 +204,45 @@ impl ShareSession {
         }
     }
 
+    /// Whether this submit may come on the lane, with so much behind it.
+    fn expect(&self, endpoint: u8, submit: &Submit, payload_len: u32) -> Result<(), String> {
+        submit.check(endpoint, payload_len).map_err(|error| describe(&error))?;
+        let mut lanes = self.lanes();
+        let state = &mut lanes.entry(endpoint).or_default().state;
+        // What it has received makes room.
+        let room = state.acknowledge(submit.received).and_then(|()| state.check_room(submit.length));
+        room.map_err(|error| error.to_string())
+    }
+
     async fn read_submits(self: &Arc<Self>, endpoint: u8, mut from: RecvStream) -> Result<(), String> {
         loop {
-            let frame = match read_lane_frame(&mut from, &self.buffers).await {
-                Ok(Some(frame)) => frame,
+            let head = match read_lane_head(&mut from, &self.buffers).await {
+                Ok(Some(head)) => head,
                 Ok(None) => return Ok(()),
-                // A connection that is lost may be lost in the middle of a frame.
-                Err(FrameError::Stream(error)) => {
-                    debug!("a lane's stream failed: {error}");
-                    return Ok(());
-                }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return ended(error),
             };
-            let submit = match LaneMessage::decode(frame.kind, &frame.header) {
+            let submit = match LaneMessage::decode(head.kind, &head.header) {
                 Ok(Some(LaneMessage::Submit(submit))) => submit,
                 Ok(Some(LaneMessage::Acknowledge { received })) => {
                     let acknowledged = self.lanes().entry(endpoint).or_default().state.acknowledge(received);
                     acknowledged.map_err(|error| error.to_string())?;
                     continue;
                 }
-                Ok(None) => continue,
+                Ok(None) => match skip_payload(&mut from, head.payload_len).await {
+                    Ok(()) => continue,
+                    Err(error) => return ended(error),
+                },
                 Ok(Some(_)) => return Err("a lane's message out of order".to_owned()),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(describe(&error)),
+            };
+            // Whoever has no room for its data must not have us wait for it.
+            self.expect(endpoint, &submit, head.payload_len)?;
+            let payload = match read_lane_payload(&mut from, head.payload_len, &self.buffers).await {
+                Ok(payload) => payload,
+                Err(error) => return ended(error),
             };
             let seq = submit.seq;
-            match self.submit(endpoint, submit, frame.payload)? {
+            match self.submit(endpoint, submit, payload)? {
                 Submitted::Running => {}
                 Submitted::Finished(status) => self.finish(endpoint, seq, status),
                 Submitted::Special(request) => {
@@ -257,8 +271,6 @@ impl ShareSession {
     }
 
     fn submit(&self, endpoint: u8, submit: Submit, mut payload: Bytes) -> Result<Submitted, String> {
-        // Within the limit of a frame.
-        submit.check(endpoint, payload.len() as u32).map_err(|error| describe(&error))?;
         let packets = match submit.packets {
             0 => Vec::new(),
             count => iso::decode_lengths(count, submit.length, &mut payload).map_err(|error| describe(&error))?,
@@ -334,6 +346,18 @@ impl ShareSession {
                 warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {seq} of endpoint {endpoint:#04x} was completed twice");
             }
         }
+    }
+}
+
+/// What the end of a lane's stream in the middle means. A connection that is lost may be lost in the middle of a frame.
+fn ended(error: FrameError) -> Result<(), String> {
+    match error {
+        FrameError::Stream(error) => {
+            debug!("a lane's stream failed: {error}");
+            Ok(())
+        }
+        FrameError::Protocol(error) => Err(describe(&error)),
+        error => Err(error.to_string()),
     }
 }
 

@@ -1,5 +1,14 @@
 //! What the network refuses, over real endpoints on the loopback interface: the daemon's own accept loop and
 //! engine on one side, an endpoint that says whatever it likes on the other.
+//!
+//! Here is what all of them need, and the tests of the door itself. The files beside it are about peers that got in and
+//! mean ill.
+
+mod exporters;
+mod floods;
+mod gaps;
+mod readers;
+mod streams;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -10,7 +19,9 @@ use std::{
 use bytes::Bytes;
 use iroh::{
     Endpoint, EndpointAddr, SecretKey, TransportAddr,
-    endpoint::{Connection, ConnectionError, RecvStream, SendStream},
+    endpoint::{
+        Connection, ConnectionError, PortmapperConfig, QuicTransportConfig, RecvStream, SendStream, VarInt, presets,
+    },
 };
 use p2pusb_protocol::{
     ALPN, Attach, CloseCode, ControlMessage, FrameLimits, Hello, MAJOR, MAX_CONTROL_HEADER, MAX_CONTROL_PAYLOAD,
@@ -28,7 +39,7 @@ use super::{
     accept::accept_loop,
     bind, close,
     frames::{read_frame, write_frame},
-    link::read_control,
+    link::{Connected, read_control},
     ticket::{Secret, Ticket},
 };
 use crate::{
@@ -42,7 +53,7 @@ use crate::{
     peer::PeerId,
     share::Claims,
     store::{PeerRecord, Store},
-    usb::UsbHost,
+    usb::{DeviceInfo, sim::SimHost},
 };
 
 /// What must happen, happens long before; this only ends a test in which it does not.
@@ -51,22 +62,46 @@ const OTHER_MAJOR: u16 = 99;
 const OTHER_MINOR: u16 = 3;
 
 /// Waits for something that must happen.
-async fn must<T>(what: &str, event: impl Future<Output = T>) -> T {
+pub(crate) async fn must<T>(what: &str, event: impl Future<Output = T>) -> T {
     timeout(GUARD, event).await.unwrap_or_else(|_| panic!("it did not happen: {what}"))
 }
 
 /// An endpoint on the loopback interface, and nothing behind it.
-async fn bare(key: SecretKey) -> Endpoint {
+pub(crate) async fn bare(key: SecretKey) -> Endpoint {
     let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     bind(key, &network, None).await.unwrap()
 }
 
-fn address(endpoint: &Endpoint) -> SocketAddr {
+/// One that takes no more than `window` bytes of a stream before it reads them. Whoever says more has to wait.
+pub(crate) async fn narrow(key: SecretKey, window: u32) -> Endpoint {
+    let transport = QuicTransportConfig::builder().stream_receive_window(VarInt::from_u32(window)).build();
+    Endpoint::builder(presets::Minimal)
+        .secret_key(key)
+        .alpns(vec![ALPN.to_vec()])
+        .relay_mode(iroh::RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled)
+        .transport_config(transport)
+        .clear_ip_transports()
+        .bind_addr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
+/// The memory of this process, in bytes.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+}
+
+pub(crate) fn address(endpoint: &Endpoint) -> SocketAddr {
     endpoint.bound_sockets()[0]
 }
 
 /// A paired peer that can be found at an address, or dials only.
-fn record(endpoint: &Endpoint, address: Option<SocketAddr>) -> PeerRecord {
+pub(crate) fn record(endpoint: &Endpoint, address: Option<SocketAddr>) -> PeerRecord {
     PeerRecord {
         endpoint_id: PeerId::from(endpoint.id()).to_string(),
         label: "tester".to_owned(),
@@ -76,19 +111,23 @@ fn record(endpoint: &Endpoint, address: Option<SocketAddr>) -> PeerRecord {
 }
 
 /// Network and engine of a daemon, as the supervisor puts them together.
-struct Daemon {
+pub(crate) struct Daemon {
     endpoint: Endpoint,
-    engine: EngineHandle,
+    pub(crate) engine: EngineHandle,
     /// Every view of a peer that has been published, oldest first.
     seen: watch::Receiver<Vec<PeerView>>,
-    host: Arc<UsbHost>,
     running: JoinHandle<()>,
     accepting: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
 impl Daemon {
-    async fn start(peers: &[PeerRecord]) -> Self {
+    /// One without devices.
+    pub(crate) async fn start(peers: &[PeerRecord]) -> Self {
+        Self::with(peers, SimHost::start().unwrap(), Vec::new()).await
+    }
+
+    pub(crate) async fn with(peers: &[PeerRecord], host: Arc<SimHost>, devices: Vec<DeviceInfo>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         for peer in peers {
@@ -104,20 +143,26 @@ impl Daemon {
             relay_mode: "none",
             kernel: attach::kernel(),
             grace: crate::config::Grace::default(),
-            devices: Vec::new(),
+            devices,
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
         let (tx, seen) = watch::channel(Vec::new());
         tokio::spawn(collect(changes, tx));
-        let host = UsbHost::start().unwrap();
         let running = tokio::spawn(engine.run());
-        let claims = Claims::new(handle.clone(), host.clone());
+        let claims = Claims::new(handle.clone(), host);
         let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
-        Self { endpoint, engine: handle, seen, host, running, accepting, _folder: folder }
+        Self { endpoint, engine: handle, seen, running, accepting, _folder: folder }
+    }
+
+    /// The daemon's link to the exporter that it has dialled.
+    pub(crate) async fn connected(&self) -> Connected {
+        let mut seen = self.seen.clone();
+        let event = seen.wait_for(|views| views.last().is_some_and(|view| view.link.is_some()));
+        must("a link", event).await.unwrap().last().and_then(|view| view.link.clone()).unwrap()
     }
 
     /// Waits until a peer has been shown like this.
-    async fn shown(&self, what: &str, like: impl Fn(&PeerView) -> bool) {
+    pub(crate) async fn shown(&self, what: &str, like: impl Fn(&PeerView) -> bool) {
         let mut seen = self.seen.clone();
         let event = seen.wait_for(|views| views.iter().any(&like));
         must(what, event).await.unwrap();
@@ -129,7 +174,7 @@ impl Daemon {
     }
 
     /// The link of a paired peer, up to the two hellos.
-    async fn link(&self, from: &Endpoint) -> (Connection, SendStream, RecvStream) {
+    pub(crate) async fn link(&self, from: &Endpoint) -> (Connection, SendStream, RecvStream) {
         let connection = self.dial(from, ALPN).await;
         let (mut tx, mut rx) = connection.open_bi().await.unwrap();
         tx.write_all(&hello(MAJOR)).await.unwrap();
@@ -141,7 +186,7 @@ impl Daemon {
     }
 
     /// A peer that keeps to the rules is served.
-    async fn serves(&self, from: &Endpoint) {
+    pub(crate) async fn serves(&self, from: &Endpoint) {
         let (connection, mut tx, mut rx) = self.link(from).await;
         // A message of a later release is stepped over.
         let later = Prefix { kind: 0x00ff, header_len: 3, payload_len: 2 };
@@ -165,13 +210,17 @@ impl Daemon {
         close(&connection, CloseCode::Normal, "");
     }
 
+    /// No part of it has ended. For tests with many daemons: stopping one takes three seconds.
+    pub(crate) fn is_well(&self) {
+        assert!(!self.running.is_finished() && !self.accepting.is_finished());
+    }
+
     /// Stops it as the supervisor does. A part that has panicked meanwhile is found here.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         must("the engine's end", self.engine.shutdown()).await;
         must("the engine's end", self.running).await.unwrap();
         must("the endpoint's end", self.endpoint.close()).await;
         must("the accept loop's end", self.accepting).await.unwrap();
-        self.host.stop();
     }
 }
 
@@ -199,7 +248,7 @@ fn hello(major: u16) -> Bytes {
 }
 
 /// Waits until the other side has closed the connection; how and why it did.
-async fn closed(connection: &Connection) -> (CloseCode, String) {
+pub(crate) async fn closed(connection: &Connection) -> (CloseCode, String) {
     match must("the close", connection.closed()).await {
         ConnectionError::ApplicationClosed(closed) => {
             let code = CloseCode::from_u64(closed.error_code.into_inner()).unwrap();
@@ -246,8 +295,22 @@ async fn an_importer_of_another_version_is_refused_by_name() {
     daemon.stop().await;
 }
 
+/// Asks for a device that is not there over a link that is up, and waits for the answer: the link is of use.
+async fn answers(tx: &mut SendStream, rx: &mut RecvStream, session: u64) {
+    let session = SessionId(session);
+    let attach = Attach { session, device: "nothing".to_owned() };
+    tx.write_all(&ControlMessage::Attach(attach).encode()).await.unwrap();
+    loop {
+        match must("an answer", read_control(rx)).await.unwrap() {
+            Some((ControlMessage::AttachRefused(refused), _)) if refused.session == session => return,
+            Some(_) => {}
+            None => panic!("it ended the control stream"),
+        }
+    }
+}
+
 /// Takes the daemon's next link, and says hello.
-async fn export(endpoint: &Endpoint, major: u16) -> (Connection, SendStream, RecvStream) {
+pub(crate) async fn export(endpoint: &Endpoint, major: u16) -> (Connection, SendStream, RecvStream) {
     let incoming = must("the daemon's dial", endpoint.accept()).await.unwrap();
     let connection = must("a connection", incoming.accept().unwrap()).await.unwrap();
     let (mut tx, mut rx) = must("the control stream", connection.accept_bi()).await.unwrap();
