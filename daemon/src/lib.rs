@@ -20,6 +20,8 @@ pub mod bus;
 pub mod config;
 pub mod engine;
 pub mod error;
+#[cfg(test)]
+mod fuzz_seeds;
 pub mod net;
 pub mod peer;
 pub mod policy;

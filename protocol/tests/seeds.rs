@@ -1,5 +1,4 @@
-//! Runs the seeds of the fuzz targets, and whatever the fuzzer has found and somebody put beside them,
-//! through the targets' checks.
+//! Runs the seeds of the fuzz targets, and what the fuzzer has found beside them, through the targets' checks.
 
 use std::{fs, path::Path};
 
@@ -8,17 +7,19 @@ mod frames;
 #[path = "support/lanes.rs"]
 mod lanes;
 
-/// Calls `check` with each seed of a target.
+/// Calls `check` with each input of a target: those written by hand, and those that the fuzzer has found.
 fn for_each_seed(target: &str, check: impl Fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let mut count = 0;
-    for entry in fs::read_dir(&folder).expect("the folder of the seeds") {
-        let path = entry.expect("an entry").path();
-        println!("{}", path.display());
-        check(&fs::read(&path).expect("a seed"));
-        count += 1;
+    for kind in ["seeds", "corpus"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind).join(target);
+        let mut count = 0;
+        for entry in fs::read_dir(&folder).expect("the folder of the seeds") {
+            let path = entry.expect("an entry").path();
+            println!("{}", path.display());
+            check(&fs::read(&path).expect("a seed"));
+            count += 1;
+        }
+        assert!(count > 0, "no seed in {}", folder.display());
     }
-    assert!(count > 0, "no seed in {}", folder.display());
 }
 
 #[test]

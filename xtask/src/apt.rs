@@ -7,6 +7,9 @@ use crate::run::{Result, run, say};
 /// To build.
 const BUILD: &[&str] = &["gcc", "libc6-dev", "libudev-dev", "libusb-1.0-0-dev", "pkg-config"];
 
+/// To build libFuzzer.
+const FUZZING: &[&str] = &["g++"];
+
 /// To run scenarios. The guests run on this machine's own files, so what they need is installed here.
 const LAB: &[&str] = &[
     "alsa-utils",
@@ -31,6 +34,11 @@ const LAB: &[&str] = &[
 /// Installs what is missing to build.
 pub(crate) fn for_build() -> Result {
     install(BUILD)
+}
+
+/// Installs what is missing to fuzz.
+pub(crate) fn for_fuzzing() -> Result {
+    install(FUZZING)
 }
 
 /// Installs what is missing to run scenarios.

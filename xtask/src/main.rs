@@ -3,6 +3,7 @@
 mod apt;
 mod deb;
 mod demo;
+mod fuzz;
 mod kernel;
 mod lab;
 mod run;
@@ -19,6 +20,8 @@ cargo xtask COMMAND, as root on a Debian machine with Rust:
   lab [--machine uml|qemu] [--shell] NAME...
                            runs scenarios of lab/scenarios; --shell opens a shell in the guest when one fails
   lab --build-kernel       builds the User Mode Linux kernel (ten minutes)
+  fuzz [--seconds N] [TARGET...]
+                           fuzzes what reads bytes from anywhere: each target for a minute, or for N seconds
   deb                      builds the Debian package (release build)
 ";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::test(),
         ["demo"] => demo::demo(),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["deb"] => deb::release().map(|path| println!("the package is {}", path.display())),
         ["lab", "--build-kernel"] => kernel::build(),
         ["lab", rest @ ..] => lab::lab(rest),

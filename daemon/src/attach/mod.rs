@@ -10,6 +10,9 @@ pub mod sim;
 #[cfg(test)]
 mod tests;
 mod usbip;
+#[cfg(test)]
+#[path = "../../fuzz/checks/usbip_commands.rs"]
+mod usbip_check;
 mod vhci;
 mod virtual_host;
 

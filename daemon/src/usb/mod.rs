@@ -19,6 +19,9 @@
 
 mod cancel;
 mod descriptor;
+#[cfg(test)]
+#[path = "../../fuzz/checks/descriptors.rs"]
+mod descriptor_check;
 mod device;
 mod door;
 mod error;

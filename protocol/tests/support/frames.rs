@@ -1,7 +1,10 @@
 //! Reads bytes from anywhere as a stream of frames, the way a daemon does, and checks what must hold for
 //! any bytes at all.
 
-use p2pusb_protocol::{ControlMessage, Direction, FrameLimits, LaneMessage, PREFIX_LEN, PairingMessage, Prefix};
+use bytes::Bytes;
+use p2pusb_protocol::{
+    Complete, ControlMessage, Direction, FrameLimits, LaneMessage, PREFIX_LEN, PairingMessage, Prefix, Submit, iso,
+};
 
 /// One frame, and what follows it.
 struct Frame<'a> {
@@ -69,6 +72,36 @@ pub(crate) fn read_pairing(mut bytes: &[u8]) {
     }
 }
 
+/// The length of the URBs that are completed.
+const SUBMITTED: u32 = 4096;
+
+/// A submit whose payload has the length that it calls for.
+fn check_submit(submit: &Submit, endpoint: u8, mut payload: Bytes) {
+    if submit.packets > 0 {
+        let Ok(lengths) = iso::decode_lengths(submit.packets, submit.length, &mut payload) else { return };
+        assert_eq!(lengths.len(), usize::from(submit.packets));
+        assert_eq!(lengths.iter().sum::<u32>(), submit.length);
+    }
+    let data = if submit.direction(endpoint) == Direction::Out { submit.length } else { 0 };
+    assert_eq!(payload.len(), data as usize);
+}
+
+/// A completion of a URB whose packets, if it has any, share its length, and whose payload has the length that it calls
+/// for.
+fn check_complete(complete: &Complete, mut payload: Bytes) {
+    if complete.packets > 0 {
+        let most = SUBMITTED / u32::from(complete.packets);
+        let lengths = vec![most; complete.packets.into()];
+        let packets = iso::decode_packets(complete.packets, complete.actual_length, lengths.into_iter(), &mut payload);
+        let Ok(packets) = packets else { return };
+        assert_eq!(packets.len(), usize::from(complete.packets));
+        assert!(packets.iter().all(|packet| packet.actual_length <= most));
+        assert_eq!(packets.iter().map(|packet| packet.actual_length).sum::<u32>(), complete.actual_length);
+    }
+    assert!(payload.len() <= SUBMITTED as usize);
+    assert_eq!(payload.len(), complete.actual_length as usize);
+}
+
 /// Reads the bytes as a lane. What an `Open` says is the endpoint for the frames that follow.
 pub(crate) fn read_lane(mut bytes: &[u8]) {
     let limits = FrameLimits::LANE;
@@ -79,17 +112,13 @@ pub(crate) fn read_lane(mut bytes: &[u8]) {
                 match &message {
                     LaneMessage::Open { endpoint: opened, .. } => endpoint = *opened,
                     LaneMessage::Submit(submit) => {
-                        let fits = submit.check(endpoint, prefix.payload_len).is_ok();
-                        if fits && submit.direction(endpoint) == Direction::Out {
-                            assert_eq!(payload.len(), submit.length as usize);
+                        if submit.check(endpoint, prefix.payload_len).is_ok() {
+                            check_submit(submit, endpoint, Bytes::copy_from_slice(payload));
                         }
                     }
                     LaneMessage::Complete(complete) => {
-                        let submitted = 4096;
-                        let fits = complete.check(Direction::In, submitted, prefix.payload_len);
-                        if fits.is_ok() {
-                            assert!(payload.len() <= submitted as usize);
-                            assert_eq!(payload.len(), complete.actual_length as usize);
+                        if complete.check(Direction::In, SUBMITTED, prefix.payload_len).is_ok() {
+                            check_complete(complete, Bytes::copy_from_slice(payload));
                         }
                     }
                     LaneMessage::Acknowledge { .. } => {}
