@@ -277,6 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::usb::descriptor_check::check;
 
     /// A disk with a bulk-only and a UAS alternate setting, and a keyboard, in two configurations.
     fn composite() -> Vec<u8> {
@@ -372,23 +373,6 @@ mod tests {
         let first = Descriptors::parse(&raw).unwrap().configurations.remove(0);
         assert_eq!(first.interface_numbers(), [0]);
         assert!(first.interfaces.iter().all(|interface| interface.endpoints.iter().all(|e| e.address != 0x85)));
-    }
-
-    fn check(raw: &[u8]) {
-        let Some(descriptors) = Descriptors::parse(raw) else { return };
-        let endpoints: usize = descriptors
-            .configurations
-            .iter()
-            .flat_map(|configuration| &configuration.interfaces)
-            .map(|interface| INTERFACE_LEN + interface.endpoints.len() * ENDPOINT_LEN)
-            .sum();
-        // Nothing was made out of thin air.
-        assert!(DEVICE_LEN + descriptors.configurations.len() * CONFIGURATION_LEN + endpoints <= raw.len());
-        for configuration in &descriptors.configurations {
-            assert!(configuration.interface_numbers().iter().all(|&number| number < MAX_INTERFACES));
-            let map = EndpointMap::new(Some(configuration), |_| 0);
-            assert!(map.get(0).is_some());
-        }
     }
 
     proptest! {

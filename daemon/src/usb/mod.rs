@@ -28,6 +28,8 @@ mod error;
 mod host;
 mod hotplug;
 mod in_use;
+#[cfg(test)]
+mod lying_descriptors;
 mod open;
 pub mod recovery;
 #[doc(hidden)]
