@@ -76,6 +76,7 @@ pub(super) enum Command {
     PeerSeen {
         peer: PeerId,
         addresses: Vec<PeerAddress>,
+        reply: oneshot::Sender<bool>,
     },
     PeerRefused {
         peer: PeerId,

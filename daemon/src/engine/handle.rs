@@ -179,8 +179,9 @@ impl EngineHandle {
         self.tell(Command::Hotplug(event)).await;
     }
 
-    pub(crate) async fn peer_seen(&self, peer: PeerId, addresses: Vec<PeerAddress>) {
-        self.tell(Command::PeerSeen { peer, addresses }).await;
+    /// A peer has connected to us and says where it can be found. True: it has moved, and both ends had better begin anew.
+    pub(crate) async fn peer_seen(&self, peer: PeerId, addresses: Vec<PeerAddress>) -> bool {
+        self.ask(|reply| Command::PeerSeen { peer, addresses, reply }).await.unwrap_or(false)
     }
 
     pub(crate) async fn refused_version(&self, peer: PeerId, theirs: String) {

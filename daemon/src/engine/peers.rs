@@ -238,15 +238,26 @@ impl Engine {
         Ok(())
     }
 
-    /// A peer has connected to us, and says where it can be found.
-    pub(super) async fn peer_seen(&mut self, id: PeerId, seen: Vec<PeerAddress>) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+    /// A peer has connected to us, and says where it can be found. Answers whether it has moved there from where our own
+    /// link to it leads. Such a link is left at once: it would be dark for long, and iroh would send whatever is new on the
+    /// same dark path as long as there is any connection to the peer.
+    pub(super) async fn peer_seen(&mut self, id: PeerId, seen: Vec<PeerAddress>) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
         peer.last_seen = now_usec();
-        if peer.connected.is_none() {
+        let known: BTreeSet<&String> = peer.record.addresses.iter().collect();
+        let news = seen.iter().any(|address| !known.contains(&address_to_text(address)));
+        let moved = peer.connected.as_ref().filter(|link| news && !link.leads_to(&seen));
+        if let Some(link) = moved {
+            info!(P2PUSB_PEER = id.short(), "{} has moved", peer.record.label);
+            link.leave("you have moved");
+        }
+        let moved = moved.is_some();
+        if moved || peer.connected.is_none() {
             peer.link.nudge(seen.clone());
         }
         self.learn(id, seen).await;
         self.publish_peer(id).await;
+        moved
     }
 
     /// Remembers where a peer was found.

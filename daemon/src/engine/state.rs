@@ -185,7 +185,9 @@ impl Engine {
             Command::Detach { attachment, reply } => self.detach(attachment, reply).await,
             Command::Sync { reply } => self.say(Change::Barrier(reply)).await,
             Command::Hotplug(event) => self.hotplug(event).await,
-            Command::PeerSeen { peer, addresses } => self.peer_seen(peer, addresses).await,
+            Command::PeerSeen { peer, addresses, reply } => {
+                let _ = reply.send(self.peer_seen(peer, addresses).await);
+            }
             Command::PeerRefused { peer, theirs } => self.refused_version(peer, theirs).await,
             Command::Redeem { peer, secret, label, addresses, reply } => {
                 let result = self.redeem(peer, secret, label, addresses).await;

@@ -4,14 +4,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_lite::StreamExt as _;
 use iroh::{
-    Endpoint,
+    Endpoint, TransportAddr,
     endpoint::{Connection, ConnectionError, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
@@ -121,6 +124,8 @@ pub(crate) struct Connected {
     connection: Connection,
     control: mpsc::Sender<ControlMessage>,
     sessions: Sessions,
+    /// Set when we leave it for another one.
+    left: Arc<AtomicBool>,
 }
 
 impl Connected {
@@ -179,9 +184,23 @@ impl Connected {
         Some((if path.is_relay() { PathKind::Relay } else { PathKind::Direct }, path.rtt()))
     }
 
+    /// Whether packets may reach the peer at one of these addresses. Through a relay they may.
+    pub(crate) fn leads_to(&self, addresses: &[PeerAddress]) -> bool {
+        self.connection.paths().iter().any(|path| match path.remote_addr() {
+            TransportAddr::Ip(address) => addresses.contains(&PeerAddress::Ip(*address)),
+            _ => true,
+        })
+    }
+
+    /// Closes the link, whose sessions go on over the next one. The link's task dials it at once when it is nudged.
+    pub(crate) fn leave(&self, why: &str) {
+        self.left.store(true, Ordering::Relaxed);
+        self.close(CloseCode::Replaced, why);
+    }
+
     /// Once the connection is gone: why its sessions are over, `None` where they may go on over the next one.
     pub(crate) fn final_reason(&self) -> Option<EndReason> {
-        final_reason(&self.connection)
+        if self.left.load(Ordering::Relaxed) { None } else { final_reason(&self.connection) }
     }
 
     /// Closes the link, for good or until the link's task dials again.
@@ -347,7 +366,8 @@ async fn serve(
 
     let (control, outbox) = mpsc::channel(CONTROL_QUEUE);
     let sessions = Sessions::default();
-    let connected = Connected { connection: connection.clone(), control, sessions: sessions.clone() };
+    let left = Arc::default();
+    let connected = Connected { connection: connection.clone(), control, sessions: sessions.clone(), left };
     info!(P2PUSB_PEER = peer.short(), "connected to {} ({})", hello.label, hello.software);
     engine.link(peer, LinkEvent::Online(connected.clone(), hello)).await;
     connections.send_replace(Some(connected.clone()));

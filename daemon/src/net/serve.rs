@@ -105,7 +105,10 @@ pub(crate) async fn serve(
         return;
     }
     info!(P2PUSB_PEER = peer.short(), "{} ({}) connected to us", hello.label, hello.software);
-    engine.peer_seen(peer, hello.addresses).await;
+    if engine.peer_seen(peer, hello.addresses).await {
+        close(&connection, CloseCode::Replaced, "you have moved; connect again");
+        return;
+    }
 
     let (outbox, queue) = mpsc::channel(OUTBOX);
     let line = Line { peer, instance: hello.instance, connection: connection.stable_id(), outbox };
