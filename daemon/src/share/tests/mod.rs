@@ -104,7 +104,7 @@ impl Claimed {
     }
 
     /// The link is closed over it, for a reason that says what it was; the device is free for somebody else.
-    async fn is_sent_away(self, why: &str) {
+    async fn ends_over(self, why: &str) {
         let (code, reason) = closed(&self.connection).await;
         assert_eq!(code, CloseCode::ProtocolViolation, "{reason}");
         assert!(reason.contains(why), "{reason}");

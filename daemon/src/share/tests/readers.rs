@@ -47,7 +47,7 @@ async fn a_frame_that_ends_in_the_middle_ends_the_link() {
     let submit = Submit { length: 4096, ..lane.plain() };
     lane.say(&LaneMessage::Submit(submit).encode(4096), &[0; 1000]).await;
     lane.tx.finish().unwrap();
-    claimed.is_sent_away("ended in the middle of a frame").await;
+    claimed.ends_over("ended in the middle of a frame").await;
 }
 
 /// Each in a packet of its own: see `net/tests/gaps.rs`.

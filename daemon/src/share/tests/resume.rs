@@ -50,7 +50,7 @@ async fn lanes_of_an_earlier_connection_are_over() {
     let mut again = Lane { received: 1, ..claimed.lane(SOURCE).await };
     assert_eq!(again.completion().await.0.seq, 2);
     again.submit(2, 8, &[]).await;
-    claimed.is_sent_away("URB 2 came where 3 was due").await;
+    claimed.ends_over("URB 2 came where 3 was due").await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ async fn numbers_come_one_after_the_other() {
         for seq in numbers {
             lane.submit(seq, 8, &[]).await;
         }
-        claimed.is_sent_away(why).await;
+        claimed.ends_over(why).await;
     }
 }
 
@@ -28,7 +28,7 @@ async fn data_is_as_long_as_it_is_said_to_be() {
         let claimed = Claimed::new().await;
         let mut lane = claimed.lane(endpoint).await;
         lane.submit(1, length, &vec![7; payload]).await;
-        claimed.is_sent_away(&format!("a payload of {payload} bytes where")).await;
+        claimed.ends_over(&format!("a payload of {payload} bytes where")).await;
     }
 }
 
@@ -37,7 +37,7 @@ async fn nothing_is_longer_than_a_urb_can_be() {
     let claimed = Claimed::new().await;
     let mut lane = claimed.lane(SOURCE).await;
     lane.submit(1, MAX_URB_LEN + 1, &[]).await;
-    claimed.is_sent_away("a transfer of 16777217 bytes").await;
+    claimed.ends_over("a transfer of 16777217 bytes").await;
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_setup_packet_is_where_it_belongs() {
         let setup = (endpoint != 0).then_some([0, 9, 1, 0, 0, 0, 0, 0]);
         let submit = Submit { setup, ..lane.plain() };
         lane.say(&LaneMessage::Submit(submit).encode(0), &[]).await;
-        claimed.is_sent_away("a setup packet belongs").await;
+        claimed.ends_over("a setup packet belongs").await;
     }
 }
 
@@ -68,7 +68,7 @@ async fn the_packets_of_a_urb_are_its_length() {
         let mut lane = claimed.lane(endpoint).await;
         let submit = Submit { packets, length, ..lane.plain() };
         lane.say(&LaneMessage::Submit(submit).encode(payload.len() as u32), &payload).await;
-        claimed.is_sent_away(why).await;
+        claimed.ends_over(why).await;
     }
 }
 
@@ -79,14 +79,14 @@ async fn a_window_has_an_end() {
     for seq in 1..=MAX_URBS_PER_LANE as u64 + 1 {
         lane.submit(seq, 8, &[]).await;
     }
-    claimed.is_sent_away("more than 512 URBs in flight").await;
+    claimed.ends_over("more than 512 URBs in flight").await;
 
     let claimed = Claimed::new().await;
     let mut lane = claimed.lane(STUCK_IN).await;
     for seq in 1..=3 {
         lane.submit(seq, MAX_URB_LEN, &[]).await;
     }
-    claimed.is_sent_away("more bytes in flight").await;
+    claimed.ends_over("more bytes in flight").await;
 }
 
 /// Data that there is no room for is not waited for.
@@ -100,7 +100,7 @@ async fn data_beyond_the_window_is_refused_before_it_has_come() {
     }
     let submit = Submit { seq: 3, length: MAX_URB_LEN, ..lane.plain() };
     lane.say(&LaneMessage::Submit(submit).encode(MAX_URB_LEN), &[7; 100]).await;
-    claimed.is_sent_away("more bytes in flight").await;
+    claimed.ends_over("more bytes in flight").await;
 }
 
 #[tokio::test]
@@ -115,14 +115,14 @@ async fn what_was_not_sent_is_not_acknowledged() {
         for received in acknowledged {
             lane.acknowledge(received).await;
         }
-        claimed.is_sent_away(why).await;
+        claimed.ends_over(why).await;
     }
     // The same in a submit.
     let claimed = Claimed::new().await;
     let mut lane = claimed.lane(STUCK_IN).await;
     let submit = Submit { received: 1, ..lane.plain() };
     lane.say(&LaneMessage::Submit(submit).encode(0), &[]).await;
-    claimed.is_sent_away("1 completions are said").await;
+    claimed.ends_over("1 completions are said").await;
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn broken_frames_on_a_lane_end_the_link() {
         let mut lane = claimed.lane(SINK).await;
         lane.works(1..3).await;
         lane.say(&bytes, &[]).await;
-        claimed.is_sent_away(why).await;
+        claimed.ends_over(why).await;
     }
 }
 
@@ -151,7 +151,7 @@ async fn a_lane_is_opened_once() {
     let mut lane = claimed.lane(SINK).await;
     lane.works(1..3).await;
     let _again = claimed.lane(SINK).await;
-    claimed.is_sent_away("the lane of endpoint 0x01 was opened twice").await;
+    claimed.ends_over("the lane of endpoint 0x01 was opened twice").await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn what_can_not_have_been_submitted_is_not_unlinked() {
     for seq in [MAX_URBS_PER_LANE as u64 + 1, u64::MAX] {
         let mut claimed = Claimed::new().await;
         claimed.say(&unlink(SOURCE, seq)).await;
-        claimed.is_sent_away(&format!("URB {seq} is unlinked and 0 was the last one")).await;
+        claimed.ends_over(&format!("URB {seq} is unlinked and 0 was the last one")).await;
     }
 }
 
