@@ -4,7 +4,7 @@
 //! the other. What the kernel is told of a packet is what it said itself, and in between what the peer says, clamped.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, UrbStatus};
+use p2pusb_protocol::{IsoPacket, MAX_ISO_PACKETS, MAX_URB_LEN, UrbStatus};
 
 /// One packet on the kernel's side: offset, length, actual length, status, each of four bytes, big endian
 /// (struct usbip_iso_packet_descriptor in usbip_common.h).
@@ -48,13 +48,14 @@ impl Packets {
         self.places().eq(others.places())
     }
 
-    /// How much they carry together; `None` where one of them is not within a buffer of `buffer` bytes.
+    /// How much they carry together; `None` where one of them is not within a buffer of `buffer` bytes, or where they lie
+    /// over each other and carry more than a URB may.
     pub(super) fn length(&self, buffer: u32) -> Option<u32> {
         let within = |(offset, length): (u32, u32)| offset.checked_add(length).is_some_and(|end| end <= buffer);
         if !self.places().all(within) {
             return None;
         }
-        self.lengths().try_fold(0_u32, u32::checked_add)
+        self.lengths().try_fold(0_u32, u32::checked_add).filter(|length| *length <= MAX_URB_LEN)
     }
 
     /// The data of an OUT transfer without gaps; [`length`](Self::length) has found all packets within it.
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(packets(&[(0, 3), (8, 3)]).length(10), None);
         assert_eq!(packets(&[(u32::MAX, 2)]).length(10), None);
         assert_eq!(packets(&[(0, 10), (0, 10)]).length(10), Some(20));
+        assert_eq!(packets(&[(0, MAX_URB_LEN), (0, 1)]).length(MAX_URB_LEN), None);
         assert_eq!(packets(&[]).length(0), Some(0));
     }
 
