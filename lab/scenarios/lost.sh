@@ -24,7 +24,7 @@ attachment=$(bus_objects B attachments)
 
 step 'the network goes, and does not come back'
 net_cut B
-sleep 9 # of the ten that nobody knows; looking all the time would take a minute
+sleep 3 # of the four that nobody knows; looking all the time would take long
 wait_for 6 'B notices' bus_is reconnecting B "$attachment" Attachment State
 sleep "$grace"
 wait_for 5 'B gives up' bus_is waiting B "$attachment" Attachment State

@@ -6,7 +6,7 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
-/// What a command may take besides the grace time: the ten seconds in which nobody knows that the connection is lost,
+/// What a command may take besides the grace time: the four seconds in which nobody knows that the connection is lost,
 /// and the time until what was waiting is sent and answered.
 const MARGIN: Duration = Duration::from_secs(30);
 

@@ -13,9 +13,9 @@ use tracing::debug;
 use crate::config::{Network, Relay, own_relay};
 
 /// A silent connection is given up after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// An idle connection says that it is alive this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// A path that goes dark is left after this time (iroh's default of 15 s is a stall that people notice) …
 const PATH_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// … and is asked for a sign of life this often.
@@ -44,7 +44,7 @@ pub enum BindError {
 }
 
 fn transport() -> QuicTransportConfig {
-    let idle = IDLE_TIMEOUT.try_into().unwrap_or_else(|_| unreachable!("ten seconds fit into a QUIC idle timeout"));
+    let idle = IDLE_TIMEOUT.try_into().unwrap_or_else(|_| unreachable!("seconds fit into a QUIC idle timeout"));
     QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(KEEP_ALIVE)
