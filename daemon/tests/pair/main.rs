@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod flood;
+mod many;
+mod silence;
+mod unlinks;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -99,4 +104,16 @@ async fn a_stuck_transfer_is_cancelled_at_the_device() {
     assert_eq!(stuck.join().unwrap().status, ECONNRESET);
     assert_eq!(pair.device.counts(0x84).cancelled, 1);
     pair.stop().await;
+}
+
+/// What is simulated is for tests: the program that users get does not have it.
+#[test]
+fn the_program_has_nothing_of_this() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_p2pusbd")).unwrap();
+    let has = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    // The search finds what is there.
+    assert!(has("usb-events"));
+    for text in ["sim-usb", "sim-port-", "sim-daemon"] {
+        assert!(!has(text), "{text}");
+    }
 }
