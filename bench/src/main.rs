@@ -8,9 +8,13 @@ mod allocations;
 mod child;
 mod daemons;
 mod iroh_stream;
+mod lab;
+mod machine;
 mod measure;
 mod report;
 mod run;
+mod svg;
+mod table;
 mod tcp;
 mod usage;
 

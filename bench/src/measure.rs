@@ -34,6 +34,40 @@ pub(crate) enum What {
     Reports { count: u64 },
 }
 
+impl What {
+    /// How long a transfer is; 0 where latencies are measured.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::In { size, .. } | Self::Out { size, .. } | Self::Asked { size, .. } => size,
+            Self::Urb { .. } | Self::Echo { .. } | Self::OutThenIn { .. } | Self::Reports { .. } => 0,
+        }
+    }
+
+    /// How many bytes are transferred where throughput is measured.
+    pub(crate) fn bytes(self) -> Option<f64> {
+        match self {
+            Self::In { size, count } | Self::Out { size, count } | Self::Asked { size, count } => {
+                Some(size as f64 * count as f64)
+            }
+            Self::Urb { .. } | Self::Echo { .. } | Self::OutThenIn { .. } | Self::Reports { .. } => None,
+        }
+    }
+
+    /// What it is called in tables.
+    pub(crate) fn name(self) -> String {
+        let size = self.size() >> 10;
+        match self {
+            Self::In { .. } => format!("IN, {size} KiB"),
+            Self::Out { .. } => format!("OUT, {size} KiB"),
+            Self::Asked { .. } => format!("asked for, {size} KiB"),
+            Self::Urb { .. } => "OUT".to_owned(),
+            Self::Echo { .. } => "echo".to_owned(),
+            Self::OutThenIn { .. } => "OUT, then IN".to_owned(),
+            Self::Reports { .. } => "report".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,7 +2,9 @@
 
 use crate::{
     measure::What,
-    run::{Place, SIZES, Sample, Samples, Who},
+    run::{Place, Sample, Samples, Who},
+    svg::Chart,
+    table::Table,
 };
 
 /// The part of a bare stream's throughput that the data path is to reach, at 64 KiB.
@@ -10,7 +12,7 @@ const TARGET_SHARE: f64 = 0.8;
 /// How much longer than a bare stream's a round trip of 64 bytes may take, in microseconds.
 const TARGET_MEDIAN: f64 = 60.0;
 const TARGET_P99: f64 = 300.0;
-/// Resident memory in MB.
+/// Resident memory in MB: idle, and with one disk at full speed.
 const TARGET_IDLE: f64 = 24.0;
 const TARGET_LOAD: f64 = 40.0;
 
@@ -28,181 +30,243 @@ impl Samples {
         median(same.map(|(.., sample)| of(sample)).collect())
     }
 
-    fn whats(&self, place: Place) -> Vec<What> {
+    /// The first measurement of something, before longer transfers have been made.
+    fn first(&self, who: Who, what: What) -> Option<&Sample> {
+        self.all.iter().find(|(p, w, t, _)| (*p, *w, *t) == (Place::Free, who, what)).map(|(.., sample)| sample)
+    }
+
+    /// What was measured of throughput, or of latency.
+    fn whats(&self, place: Place, throughput: bool) -> Vec<What> {
         let mut whats: Vec<What> = Vec::new();
         for (_, _, what, _) in self.all.iter().filter(|(p, ..)| *p == place) {
-            if !whats.contains(what) {
+            if !whats.contains(what) && what.bytes().is_some() == throughput {
                 whats.push(*what);
             }
         }
         whats
     }
-}
 
-fn bytes(what: What) -> f64 {
-    match what {
-        What::In { size, count } | What::Out { size, count } | What::Asked { size, count } => {
-            size as f64 * count as f64
-        }
-        _ => 0.0,
+    /// MB/s.
+    fn rate(&self, who: Who, what: What) -> Option<f64> {
+        let bytes = what.bytes()?;
+        self.median(Place::Free, who, what, |sample| bytes / 1e6 / sample.outcome.seconds)
+    }
+
+    /// Median and p99 in microseconds.
+    fn latency(&self, place: Place, who: Who, what: What) -> Option<(f64, f64)> {
+        let of = |of: fn(&Sample) -> f64| self.median(place, who, what, of);
+        of(|sample| sample.outcome.median).zip(of(|sample| sample.outcome.p99))
     }
 }
 
 fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
+    if met { "met" } else { "missed" }
 }
 
 fn cell(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// Prints all tables.
-pub(crate) fn print(samples: &Samples, rounds: usize) {
-    println!("\nmedians of {rounds} rounds; MB = 10^6 bytes, KiB = 2^10\n");
-    throughput(samples);
-    latency(samples);
-    memory(samples);
+fn cells(first: String, second: Option<String>) -> String {
+    second.map_or_else(|| first.clone(), |second| format!("{first} + {second}"))
 }
 
-fn throughput(samples: &Samples) {
-    let place = Place::Free;
-    let mut any = false;
-    for what in samples.whats(place).into_iter().filter(|what| bytes(*what) > 0.0) {
-        if !any {
-            println!(
-                "{:22} {:>10} {:>10} {:>10} {:>10}  of iroh's",
-                "throughput, MB/s", "TCP", "iroh", "pair", "inline"
-            );
-            any = true;
+/// All tables.
+pub(crate) fn tables(samples: &Samples) -> Vec<Table> {
+    let mut tables = Vec::new();
+    if !samples.whats(Place::Free, true).is_empty() {
+        tables.extend([throughput(samples), cpu(samples), allocations(samples)]);
+    }
+    for place in [Place::Free, Place::OneCpu] {
+        if !samples.whats(place, false).is_empty() {
+            tables.push(latency(samples, place));
         }
-        let rate = |who| samples.median(place, who, what, |sample| bytes(what) / 1e6 / sample.outcome.seconds);
-        let (name, size) = match what {
-            What::In { size, .. } => ("device to kernel", size),
-            What::Out { size, .. } => ("kernel to device", size),
-            What::Asked { size, .. } => ("frames, asked for", size),
-            _ => continue,
-        };
-        let share = rate(Who::Pair).zip(rate(Who::Iroh)).map(|(pair, iroh)| pair / iroh);
-        let inline = rate(Who::Inline).zip(rate(Who::Iroh)).map(|(pair, iroh)| pair / iroh);
-        let target = match share {
-            Some(share) if size == SIZE_OF_TARGETS => format!(" (target 80 %: {})", verdict(share >= TARGET_SHARE)),
-            _ => String::new(),
-        };
-        let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
-        println!(
-            "{name} {:>4} KiB {:>10} {:>10} {:>10} {:>10}  {} / {}{target}",
-            size >> 10,
-            cell(rate(Who::Tcp), 0),
-            cell(rate(Who::Iroh), 0),
-            cell(rate(Who::Pair), 0),
-            cell(rate(Who::Inline), 0),
-            percent(share),
-            percent(inline),
-        );
     }
-    if !any {
-        return;
-    }
-    println!(
-        "\nCPU seconds per GB, exporter's side + importer's; the simulated ends' own not counted, but in brackets"
+    tables.push(memory(samples));
+    tables
+}
+
+fn throughput(samples: &Samples) -> Table {
+    let mut table = Table::new(
+        "Throughput",
+        "In MB/s. 16 URBs are outstanding; TCP and iroh send one way. *Asked for* is a bare stream that is used like a \
+         lane: a small message asks for each transfer, 16 ahead. The share is of what the bare iroh stream carries one \
+         way; the target is 80 % at 64 KiB.",
+        &["transfer", "TCP", "iroh", "iroh, asked for", "p2pusb", "p2pusb, inline", "share", "share, inline", "target"],
     );
-    for what in samples.whats(place).into_iter().filter(|what| bytes(*what) > 0.0) {
-        print!("{:22}", what.to_string());
+    for what in samples.whats(Place::Free, true) {
+        let asked = match what {
+            What::Asked { .. } => continue,
+            What::In { size, count } => samples.rate(Who::Iroh, What::Asked { size, count }),
+            _ => None,
+        };
+        let share = |who| samples.rate(who, what).zip(samples.rate(Who::Iroh, what)).map(|(own, iroh)| own / iroh);
+        let percent = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |s| format!("{:.0} %", s * 100.0));
+        let target = share(Who::Pair).filter(|_| what.size() == SIZE_OF_TARGETS);
+        table.rows.push(vec![
+            what.name(),
+            cell(samples.rate(Who::Tcp, what), 0),
+            cell(samples.rate(Who::Iroh, what), 0),
+            cell(asked, 0),
+            cell(samples.rate(Who::Pair, what), 0),
+            cell(samples.rate(Who::Inline, what), 0),
+            percent(share(Who::Pair)),
+            percent(share(Who::Inline)),
+            target.map_or("", |share| verdict(share >= TARGET_SHARE)).to_owned(),
+        ]);
+    }
+    table
+}
+
+fn cpu(samples: &Samples) -> Table {
+    let mut table = Table::new(
+        "CPU",
+        "CPU seconds per GB: the exporter's (or server's) process + the importer's (or client's). In brackets what the \
+         simulated device and kernel took, which is not counted.",
+        &["transfer", "TCP", "iroh", "p2pusb", "p2pusb, inline"],
+    );
+    for what in samples.whats(Place::Free, true) {
+        let gigabytes = what.bytes().unwrap_or(0.0) / 1e9;
+        let mut row = vec![what.name()];
         for who in Who::ALL {
-            let per = |of: fn(&Sample) -> f64| samples.median(place, who, what, |s| of(s) / (bytes(what) / 1e9));
+            let per = |of: fn(&Sample) -> f64| samples.median(Place::Free, who, what, |s| of(s) / gigabytes);
             let (Some(exporter), Some(importer)) = (per(|s| s.exporter.own()), per(|s| s.importer.own())) else {
-                print!("  {:>22}", "-");
+                row.push("–".to_owned());
                 continue;
             };
             let simulated = per(|s| s.exporter.simulated).zip(per(|s| s.importer.simulated));
-            let simulated = simulated.filter(|(a, b)| a + b > 0.0);
-            let brackets = simulated.map_or_else(String::new, |(a, b)| format!(" ({a:.2}+{b:.2})"));
-            print!("  {:>22}", format!("{exporter:.2}+{importer:.2}{brackets}"));
+            let brackets = match simulated.filter(|(a, b)| a + b > 0.0) {
+                Some((a, b)) => format!(" ({a:.2} + {b:.2})"),
+                None => String::new(),
+            };
+            row.push(format!("{exporter:.2} + {importer:.2}{brackets}"));
         }
-        println!();
+        table.rows.push(row);
     }
-    println!("\nallocations per transfer on the daemon's thread, exporter + importer");
-    for what in samples.whats(place).into_iter().filter(|what| bytes(*what) > 0.0) {
-        let (What::In { size, count } | What::Out { size, count } | What::Asked { size, count }) = what else {
-            continue;
+    table
+}
+
+fn allocations(samples: &Samples) -> Table {
+    let mut table = Table::new(
+        "Allocations",
+        "Per transfer, on the thread of the tasks: exporter + importer. iroh itself allocates for each packet and each \
+         frame; the column *asked for* is the bare stream that carries the same frames as a lane, so what p2pusb makes \
+         beyond it is the daemon's own.",
+        &["transfer", "iroh", "iroh, asked for", "p2pusb", "p2pusb, inline"],
+    );
+    for what in samples.whats(Place::Free, true) {
+        let (What::In { size, count } | What::Out { size, count }) = what else { continue };
+        let both = |who, what| {
+            let per = |of: fn(&Sample) -> u64| samples.median(Place::Free, who, what, |s| of(s) as f64 / count as f64);
+            let (exporter, importer) = (per(|s| s.exporter.allocations), per(|s| s.importer.allocations));
+            cells(cell(exporter, 2), importer.map(|importer| cell(Some(importer), 2)))
         };
-        print!("{:22}", what.to_string());
-        for who in [Who::Iroh, Who::Pair, Who::Inline] {
-            let per = |of: fn(&Sample) -> f64| samples.median(place, who, what, |s| of(s) / count as f64);
-            let (exporter, importer) = (per(|s| s.exporter.allocations as f64), per(|s| s.importer.allocations as f64));
-            print!("  {:>16}", format!("{}+{}", cell(exporter, 2), cell(importer, 2)));
-        }
-        // As many frames and bytes over a bare stream: one way, or with a request for each.
-        let packets = size as f64 / 1200.0;
-        println!("    ({packets:.1} packets each)");
+        let asked = match what {
+            What::In { .. } => both(Who::Iroh, What::Asked { size, count }),
+            _ => "–".to_owned(),
+        };
+        table.rows.push(vec![
+            what.name(),
+            both(Who::Iroh, what),
+            asked,
+            both(Who::Pair, what),
+            both(Who::Inline, what),
+        ]);
     }
-    assert!(SIZES.contains(&SIZE_OF_TARGETS));
+    table
 }
 
-fn latency(samples: &Samples) {
-    for place in [Place::Free, Place::OneCpu] {
-        let whats: Vec<What> = samples.whats(place).into_iter().filter(|what| bytes(*what) == 0.0).collect();
-        if whats.is_empty() {
-            continue;
-        }
-        println!(
-            "\nlatency, median / p99 in µs, {}",
-            match place {
-                Place::Free => "wherever the scheduler puts the processes",
-                Place::OneCpu => "both processes on one CPU",
-            }
-        );
-        println!("{:34} {:>13} {:>13} {:>13} {:>13}  above iroh's", "", "TCP", "iroh", "pair", "inline");
-        for what in whats {
-            let name = match what {
-                What::Urb { .. } => "64-byte OUT / 1 round trip",
-                What::Echo { .. } => "64 bytes there and back / 1",
-                What::OutThenIn { .. } => "OUT, then IN / 2 round trips",
-                _ => "report's age / 1 message",
-            };
-            let both = |who| {
-                let of = |of: fn(&Sample) -> f64| samples.median(place, who, what, of);
-                of(|s| s.outcome.median).zip(of(|s| s.outcome.p99))
-            };
-            let text = |who| both(who).map_or_else(|| "-".to_owned(), |(m, p)| format!("{m:.0} / {p:.0}"));
-            let above = both(Who::Pair).zip(both(Who::Iroh)).map(|((m, p), (im, ip))| (m - im, p - ip));
-            let inline = both(Who::Inline).zip(both(Who::Iroh)).map(|((m, p), (im, ip))| (m - im, p - ip));
-            let target = match (what, above) {
-                (What::Echo { .. } | What::Urb { .. }, Some((m, p))) => {
-                    format!(" (targets 60 / 300: {} / {})", verdict(m <= TARGET_MEDIAN), verdict(p <= TARGET_P99))
-                }
-                _ => String::new(),
-            };
-            let show =
-                |above: Option<(f64, f64)>| above.map_or_else(String::new, |(m, p)| format!("{m:+.0} / {p:+.0}"));
-            println!(
-                "{name:34} {:>13} {:>13} {:>13} {:>13}  {}, inline {}{target}",
-                text(Who::Tcp),
-                text(Who::Iroh),
-                text(Who::Pair),
-                text(Who::Inline),
-                show(above),
-                show(inline),
-            );
-        }
-    }
-}
-
-fn memory(samples: &Samples) {
-    println!("\nresident memory in MB, exporter + importer, the simulated ends with them");
-    if let Some((exporter, importer)) = samples.idle {
-        let met = exporter.rss.max(importer.rss) <= TARGET_IDLE;
-        println!("idle, attached: {:.1} + {:.1} (target 24: {})", exporter.rss, importer.rss, verdict(met));
-    }
-    for what in samples.whats(Place::Free).into_iter().filter(|what| bytes(*what) > 0.0) {
-        let of = |of: fn(&Sample) -> f64| samples.median(Place::Free, Who::Pair, what, of);
-        let Some((exporter, importer)) = of(|s| s.exporter.peak).zip(of(|s| s.importer.peak)) else { continue };
-        let target = match what {
-            What::In { size, .. } | What::Out { size, .. } if size == SIZE_OF_TARGETS => {
-                format!(" (target 40: {})", verdict(exporter.max(importer) <= TARGET_LOAD))
+fn latency(samples: &Samples, place: Place) -> Table {
+    let title = match place {
+        Place::Free => "Latency, wherever the scheduler puts the processes",
+        Place::OneCpu => "Latency, both processes on one CPU",
+    };
+    let mut table = Table::new(
+        title,
+        "Median / p99 in µs. *OUT*: 64 bytes go out, and their completion comes back; *echo*: 64 bytes go out to a \
+         loopback and come back to a URB that waits for them; both are one round trip of a bare stream. *OUT, then IN*: \
+         two URBs one after the other, two round trips. *Report*: how old a report is when the driver has it, made every \
+         2 ms. A target is one round trip of 64 bytes, at most 60 µs above iroh's at the median and 300 µs at p99.",
+        &["", "TCP", "iroh", "p2pusb", "p2pusb, inline", "above iroh's", "inline, above", "targets"],
+    );
+    for what in samples.whats(place, false) {
+        let text = |both: Option<(f64, f64)>| both.map_or_else(|| "–".to_owned(), |(m, p)| format!("{m:.0} / {p:.0}"));
+        let of = |who| samples.latency(place, who, what);
+        let above = |who| of(who).zip(of(Who::Iroh)).map(|((m, p), (im, ip))| (m - im, p - ip));
+        let signed =
+            |both: Option<(f64, f64)>| both.map_or_else(|| "–".to_owned(), |(m, p)| format!("{m:+.0} / {p:+.0}"));
+        let targets = match (what, above(Who::Pair)) {
+            (What::Echo { .. } | What::Urb { .. }, Some((m, p))) => {
+                format!("{} / {}", verdict(m <= TARGET_MEDIAN), verdict(p <= TARGET_P99))
             }
             _ => String::new(),
         };
-        println!("{:22} {exporter:.1} + {importer:.1}{target}", what.to_string());
+        table.rows.push(vec![
+            what.name(),
+            text(of(Who::Tcp)),
+            text(of(Who::Iroh)),
+            text(of(Who::Pair)),
+            text(of(Who::Inline)),
+            signed(above(Who::Pair)),
+            signed(above(Who::Inline)),
+            targets,
+        ]);
     }
+    table
+}
+
+fn memory(samples: &Samples) -> Table {
+    let mut table = Table::new(
+        "Memory",
+        "Resident, in MB, the most so far in the first round, in this order: with all that the simulated ends hold (1.1 MB of patterns and \
+         what a driver has outstanding), and without libusb and D-Bus, which the real daemon has besides.",
+        &["", "exporter", "importer", "target"],
+    );
+    if let Some((exporter, importer)) = samples.idle {
+        let met = exporter.rss.max(importer.rss) <= TARGET_IDLE;
+        table.rows.push(vec![
+            "idle, a device attached".to_owned(),
+            format!("{:.1}", exporter.rss),
+            format!("{:.1}", importer.rss),
+            format!("24: {}", verdict(met)),
+        ]);
+    }
+    for what in samples.whats(Place::Free, true) {
+        let of = |of: fn(&Sample) -> f64| samples.first(Who::Pair, what).map(of);
+        let Some((exporter, importer)) = of(|s| s.exporter.peak).zip(of(|s| s.importer.peak)) else { continue };
+        let target = match what.size() {
+            SIZE_OF_TARGETS => format!("40: {}", verdict(exporter.max(importer) <= TARGET_LOAD)),
+            _ => String::new(),
+        };
+        table.rows.push(vec![what.name(), format!("{exporter:.1}"), format!("{importer:.1}"), target]);
+    }
+    table
+}
+
+/// Charts of throughput and latency.
+pub(crate) fn charts(samples: &Samples) -> Vec<Chart> {
+    let series: Vec<String> = ["TCP", "iroh", "p2pusb", "p2pusb, inline"].map(str::to_owned).to_vec();
+    let mut charts = Vec::new();
+    let throughput = samples.whats(Place::Free, true).into_iter().filter(|what| !matches!(what, What::Asked { .. }));
+    let group = |what: What| (what.name(), Who::ALL.map(|who| samples.rate(who, what)).to_vec());
+    charts.push(Chart {
+        title: "Throughput, MB/s".to_owned(),
+        series: series.clone(),
+        groups: throughput.map(group).collect(),
+        logarithmic: false,
+    });
+    for (place, title) in [(Place::Free, "free"), (Place::OneCpu, "on one CPU")] {
+        let group = |what: What| {
+            let values = Who::ALL.map(|who| samples.latency(place, who, what).map(|(median, _)| median));
+            (what.name(), values.to_vec())
+        };
+        charts.push(Chart {
+            title: format!("Latency, median in µs, {title}"),
+            series: series.clone(),
+            groups: samples.whats(place, false).into_iter().map(group).collect(),
+            logarithmic: false,
+        });
+    }
+    charts.retain(|chart| !chart.groups.is_empty());
+    charts
 }

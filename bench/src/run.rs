@@ -10,8 +10,9 @@ use nix::{
 use crate::{
     Result,
     child::Side,
+    lab, machine,
     measure::{Outcome, What},
-    report,
+    report, svg,
     usage::Usage,
 };
 
@@ -121,22 +122,47 @@ impl Contender {
     }
 }
 
-/// Everything, or only what `options` name: `--quick`, `--rounds N`, `--verbose`, `latency`, `throughput`.
-pub(crate) fn run(options: &[&str]) -> Result {
-    let mut rounds = ROUNDS;
-    let mut part = 1;
-    let (mut latency, mut throughput, mut verbose) = (true, true, false);
-    let mut options = options.iter();
-    while let Some(option) = options.next() {
-        match *option {
-            "--quick" => (part, rounds) = (QUICK, 1),
-            "--rounds" => rounds = options.next().ok_or("--rounds needs a number")?.parse()?,
-            "--verbose" => verbose = true,
-            "latency" => throughput = false,
-            "throughput" => latency = false,
-            other => return Err(format!("there is no option {other}").into()),
+/// What is asked for on the command line.
+#[derive(Debug)]
+struct Options {
+    rounds: usize,
+    /// The part of everything that is measured.
+    part: u64,
+    latency: bool,
+    throughput: bool,
+    verbose: bool,
+    /// A file with what the lab's scenarios have printed.
+    lab: Option<PathBuf>,
+    /// The folder for the report.
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(words: &[&str]) -> Result<Self> {
+        let (lab, out) = (None, None);
+        let mut options = Self { rounds: ROUNDS, part: 1, latency: true, throughput: true, verbose: false, lab, out };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            match *word {
+                "--quick" => (options.part, options.rounds) = (QUICK, 1),
+                "--rounds" => options.rounds = value()?.parse()?,
+                "--verbose" => options.verbose = true,
+                "--lab" => options.lab = Some(value()?.into()),
+                "--out" => options.out = Some(value()?.into()),
+                "latency" => options.throughput = false,
+                "throughput" => options.latency = false,
+                other => return Err(format!("there is no option {other}").into()),
+            }
         }
+        Ok(options)
     }
+}
+
+/// Measures everything, or what `words` name, prints it, and writes it where they say.
+pub(crate) fn run(words: &[&str]) -> Result {
+    let Options { rounds, part, latency, throughput, verbose, lab, out } = Options::parse(words)?;
+    let (machine, commit, date) = (machine::machine(), machine::commit(), machine::date());
     let mut samples = Samples::default();
     let messages = MESSAGES / part;
     let trips = [What::Urb { count: messages }, What::Echo { count: messages }, What::OutThenIn { count: messages }];
@@ -156,7 +182,32 @@ pub(crate) fn run(options: &[&str]) -> Result {
     if latency {
         measure(&mut samples, Place::OneCpu, &trips, rounds, verbose)?;
     }
-    report::print(&samples, rounds);
+    let mut tables = report::tables(&samples);
+    let mut charts = report::charts(&samples);
+    if let Some(path) = lab {
+        let output = fs::read_to_string(&path)?;
+        let (table, chart) = lab::report(&output).ok_or_else(|| format!("no figures in {}", path.display()))?;
+        tables.push(table);
+        charts.push(chart);
+    }
+    let caption = format!("{machine}; {date}; commit {commit}; medians of {rounds} rounds");
+    println!("\n{caption}");
+    for table in &tables {
+        print!("{}", table.text());
+    }
+    if let Some(folder) = out {
+        fs::create_dir_all(&folder)?;
+        let mut text = format!(
+            "# Measured\n\n{caption}. MB is 10^6 bytes, KiB 2^10. [How to read it](README.md).\n\n\
+             Command: `cargo xtask bench {}`\n\n![the same as bars](measured.svg)\n",
+            words.iter().filter(|word| word.starts_with("--rounds")).copied().collect::<Vec<_>>().join(" ")
+        );
+        text = text.replace("bench `", "bench`");
+        tables.iter().for_each(|table| text.push_str(&table.markdown()));
+        fs::write(folder.join("measured.md"), text)?;
+        fs::write(folder.join("measured.svg"), svg::draw(&charts, &caption))?;
+        println!("\nwritten to {}", folder.display());
+    }
     Ok(())
 }
 
