@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands. They install what they need, and say what they do.
 
 mod apt;
+mod bench;
 mod deb;
 mod demo;
 mod fuzz;
@@ -22,6 +23,9 @@ cargo xtask COMMAND, as root on a Debian machine with Rust:
   lab --build-kernel       builds the User Mode Linux kernel (ten minutes)
   fuzz [--seconds N] [TARGET...]
                            fuzzes what reads bytes from anywhere: each target for a minute, or for N seconds
+  bench [native]           measures the data path, natively and in the lab, beside TCP, iroh and the kernel's usbip, into
+                           docs/performance; native: only natively, and prints it (--quick, --rounds N, latency,
+                           throughput)
   deb                      builds the Debian package (release build)
 ";
 
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["demo"] => demo::demo(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        ["bench", rest @ ..] => bench::bench(rest),
         ["deb"] => deb::release().map(|path| println!("the package is {}", path.display())),
         ["lab", "--build-kernel"] => kernel::build(),
         ["lab", rest @ ..] => lab::lab(rest),
