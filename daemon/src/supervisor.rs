@@ -115,7 +115,8 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
     let context = bus::Context { engine: handle.clone(), authorizer: Authorizer::new(bus.clone()) };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
     let claims = Claims::new(handle.clone(), host.clone());
-    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims));
+    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims.clone()));
+    let moved = tokio::spawn(net::moved::follow(endpoint.clone(), handle.clone(), claims));
     // Clients that see the name see the objects, too.
     handle.sync().await;
     bus.request_name(BUS_NAME).await?;
@@ -139,6 +140,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         error!("stopping: {failure}");
     }
     relay.abort();
+    moved.abort();
     stop(handle, engine, endpoint, accept, host).await;
     failure.map_or(Ok(()), Err)
 }

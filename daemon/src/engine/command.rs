@@ -78,6 +78,7 @@ pub(super) enum Command {
         addresses: Vec<PeerAddress>,
         reply: oneshot::Sender<bool>,
     },
+    Moved,
     PeerRefused {
         peer: PeerId,
         theirs: String,

@@ -184,6 +184,11 @@ impl EngineHandle {
         self.ask(|reply| Command::PeerSeen { peer, addresses, reply }).await.unwrap_or(false)
     }
 
+    /// This machine has other addresses than before: all links are left and dialled anew.
+    pub(crate) async fn moved(&self) {
+        self.tell(Command::Moved).await;
+    }
+
     pub(crate) async fn refused_version(&self, peer: PeerId, theirs: String) {
         self.tell(Command::PeerRefused { peer, theirs }).await;
     }

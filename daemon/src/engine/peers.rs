@@ -260,6 +260,16 @@ impl Engine {
         moved
     }
 
+    /// This machine has other addresses than before: all links are left and dialled anew.
+    pub(super) fn moved(&mut self) {
+        for peer in self.peers.values() {
+            if let Some(link) = &peer.connected {
+                link.leave("this machine has moved");
+                peer.link.redial();
+            }
+        }
+    }
+
     /// Remembers where a peer was found.
     async fn learn(&mut self, id: PeerId, found: Vec<PeerAddress>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };

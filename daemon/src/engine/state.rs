@@ -188,6 +188,7 @@ impl Engine {
             Command::PeerSeen { peer, addresses, reply } => {
                 let _ = reply.send(self.peer_seen(peer, addresses).await);
             }
+            Command::Moved => self.moved(),
             Command::PeerRefused { peer, theirs } => self.refused_version(peer, theirs).await,
             Command::Redeem { peer, secret, label, addresses, reply } => {
                 let result = self.redeem(peer, secret, label, addresses).await;

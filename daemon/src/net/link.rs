@@ -239,6 +239,11 @@ impl Link {
         self.connected.clone()
     }
 
+    /// Dials now rather than later, where it did before.
+    pub(crate) fn redial(&self) {
+        self.addresses.send_modify(|_| ());
+    }
+
     /// Dials now rather than later: the peer has just been heard, perhaps from elsewhere.
     pub(crate) fn nudge(&self, addresses: Vec<PeerAddress>) {
         self.addresses.send_replace(addresses);

@@ -13,6 +13,7 @@ mod admission;
 mod endpoint;
 pub(crate) mod frames;
 pub(crate) mod link;
+pub(crate) mod moved;
 pub(crate) mod pairing;
 pub(crate) mod relay;
 mod serve;

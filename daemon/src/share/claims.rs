@@ -158,6 +158,17 @@ impl Claims {
         }
     }
 
+    /// This machine has moved: no connection counts any longer, and what is claimed waits for the next one.
+    pub(crate) fn leave_all(&self) {
+        let mut table = self.table();
+        for entry in table.entries.values() {
+            entry.line.send_replace(None);
+        }
+        for (_, connection) in table.connections.drain() {
+            close(&connection, CloseCode::Replaced, "this machine has moved; connect again");
+        }
+    }
+
     /// The importer asks for a device. An error means that it broke the protocol.
     pub(crate) fn attach(&self, line: &Line, attach: Attach) -> Result<(), String> {
         let key = line.key(attach.session);
