@@ -10,8 +10,11 @@ cycles=50
 counts() {
     echo "$(daemon_fds "$1") files, $(daemon_threads "$1") threads"
 }
-counts_are() {
-    [[ $(counts "$1") == "$2" ]]
+# holds_no_more NAME COUNTS: no more of either than those. Idle threads of a runtime's pool come and go.
+holds_no_more() {
+    local files threads _
+    read -r files _ threads _ <<<"$2"
+    (($(daemon_fds "$1") <= files && $(daemon_threads "$1") <= threads))
 }
 
 cycle() {
@@ -54,7 +57,7 @@ expect 'no port of B is in use' vhci_is_empty
 expect_equal 'attachments of B' 0 "$(bus_count B attachments)"
 expect_equal 'reasons on B other than detached' '' "$(ended_reasons B | grep -v ': detached$' || true)"
 # The runtimes keep idle threads for a while.
-wait_for 30 "p2pusbd on A holds no more than before ($counts_a)" counts_are A "$counts_a"
-wait_for 30 "p2pusbd on B holds no more than before ($counts_b)" counts_are B "$counts_b"
+wait_for 30 "p2pusbd on A holds no more than before ($counts_a)" holds_no_more A "$counts_a"
+wait_for 30 "p2pusbd on B holds no more than before ($counts_b)" holds_no_more B "$counts_b"
 disk_ready "$usb"
 expect_equal 'the disk, read by A' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
