@@ -3,8 +3,10 @@
 mod control_latency;
 mod disk;
 mod keys;
+mod lying_device;
 mod pattern;
 mod ports;
+mod raw_gadget;
 mod samples;
 mod serial;
 mod supervise;
@@ -38,6 +40,7 @@ lab-tool unlinks BUSPATH SOURCE SINK COUNT MICROSECONDS SEED
                                              discards COUNT bulk URBs at random moments and counts what comes of it
 lab-tool control-latency BUSPATH SOURCE COUNT
                                              how long COUNT control requests take, alone and beside busy bulk, one JSON line
+lab-tool lying-device UDC LIE                plugs in a device that lies about itself, until it is killed
 lab-tool fill-ports VHCI                     takes every free port of a vhci_hcd folder until its input ends
 lab-tool supervise FOLDER PROGRAM [ARG]...   starts a notify service, writes FOLDER/{pid,ready,exit-status}
 ";
@@ -83,6 +86,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["control-latency", bus_path, source, count] => {
             control_latency::run(bus_path, endpoint(source)?, count.parse()?)?;
         }
+        ["lying-device", socket, lie] => lying_device::run(socket, lie)?,
         ["fill-ports", folder] => ports::fill(folder)?,
         ["supervise", folder, program, rest @ ..] => return supervise::run(folder, program, rest),
         _ => {
