@@ -115,11 +115,9 @@ pub(crate) async fn serve(
     claims.greet(&line, connection.clone());
     let serve = Serve { line, connection, engine, claims };
     let why = tokio::select! {
-        why = serve.read_control(control_rx) => why,
-        why = write_control(control_tx, queue) => why,
-        why = serve.tell_offers() => why,
-        why = serve.accept_lanes() => why,
-        error = serve.connection.closed() => error.to_string(),
+        // Why it ends comes first: with the engine, what it tells of its offers ends, too, which would be taken for a
+        // violation.
+        biased;
         () = serve.engine.closing() => {
             close(&serve.connection, CloseCode::ShuttingDown, "this machine's p2pusbd was stopped");
             "stopping".to_owned()
@@ -128,6 +126,11 @@ pub(crate) async fn serve(
             close(&serve.connection, CloseCode::Forgotten, "this machine has forgotten you; pair again");
             "the peer was forgotten".to_owned()
         }
+        error = serve.connection.closed() => error.to_string(),
+        why = serve.read_control(control_rx) => why,
+        why = write_control(control_tx, queue) => why,
+        why = serve.tell_offers() => why,
+        why = serve.accept_lanes() => why,
     };
     info!(P2PUSB_PEER = peer.short(), "{} is disconnected: {why}", hello.label);
     close(&serve.connection, CloseCode::ProtocolViolation, &why);
