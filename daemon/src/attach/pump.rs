@@ -62,6 +62,9 @@ const MAX_WAITING: usize = 4096;
 const FRAME_QUEUE: usize = 2 * MAX_URBS_PER_LANE;
 /// How long a completion may stay unacknowledged. A submit that comes before acknowledges it by the way.
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(100);
+/// How long no request may come on endpoint 0 until the kernel is taken to have given up a device that is gone. Its hub
+/// driver asks again at once, a few times, and then resets the port, which takes longer than this.
+const GONE_QUIET: Duration = Duration::from_millis(10);
 /// A lane that the peer closes is followed by the end of the session or the connection. This is how long that may take.
 const LANE_END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -76,13 +79,22 @@ enum LaneEvent {
     Violation(String),
 }
 
-/// The pump's connection comes and goes.
+/// The pump's connection comes and goes, and the device goes.
 #[derive(Debug)]
 pub(super) enum Switch {
     /// It is lost. Answered with what has come on each lane; nothing comes until there is another one.
     Pause { reply: oneshot::Sender<Vec<LanePosition>> },
     /// There is another one, and so much of what was submitted on each lane has come to the peer.
     Resume { link: Connected, lanes: Vec<LanePosition> },
+    /// The device is gone, and there will be no other. Says when nothing in the kernel waits for an answer on endpoint 0.
+    Gone { quiet: oneshot::Sender<()> },
+}
+
+/// The device is gone.
+struct Gone {
+    /// When nothing has been asked for long enough.
+    due: Option<Instant>,
+    quiet: Option<oneshot::Sender<()>>,
 }
 
 /// A URB between the kernel's submit and its answer, with all that it takes to send it again.
@@ -176,6 +188,7 @@ pub(super) struct Pump {
     round_trip: Duration,
     /// When the peer is to be told what has come.
     acknowledge: Option<Instant>,
+    gone: Option<Gone>,
 }
 
 impl Pump {
@@ -184,7 +197,8 @@ impl Pump {
         let (line, events) = Line::new(link, buffers.clone());
         let (lanes, urbs) = (HashMap::new(), HashMap::new());
         let (ahead, round_trip, line) = (Ahead::new(speed), Duration::ZERO, Some(line));
-        Self { session, counters, buffers, line, events, lanes, urbs, ahead, round_trip, acknowledge: None }
+        let (acknowledge, gone) = (None, None);
+        Self { session, counters, buffers, line, events, lanes, urbs, ahead, round_trip, acknowledge, gone }
     }
 
     /// Pumps until the kernel stops or the peer breaks the protocol. Dropping the future stops it, too.
@@ -225,12 +239,20 @@ impl Pump {
                         Ok(())
                     }
                     Switch::Resume { link, lanes } => self.resume(link, &lanes).await,
+                    Switch::Gone { quiet } => {
+                        self.give_up(quiet);
+                        Ok(())
+                    }
                 },
                 () = moment(self.acknowledge) => {
                     self.acknowledge();
                     Ok(())
                 }
                 () = moment(self.ahead.due()) => Ok(()),
+                () = moment(self.gone.as_ref().and_then(|gone| gone.due)) => {
+                    self.quiet();
+                    Ok(())
+                }
             };
             let result = match result {
                 Ok(()) => self.settle(&replies, &mut replied, &answers).await,
@@ -299,6 +321,34 @@ impl Pump {
         self.lanes.iter_mut().map(stand).collect()
     }
 
+    /// The device is gone. vhci lets go of a port without answering what is out there, and waiting for that is up to
+    /// whoever submitted it: drivers are told to stop, but a reset of the device that the hub's driver is about waits for
+    /// its own requests, on endpoint 0, for five seconds each (USB_CTRL_GET_TIMEOUT). So these are answered; the
+    /// drivers' are not, because a driver that sees an error begins to repair the device.
+    fn give_up(&mut self, quiet: oneshot::Sender<()>) {
+        self.pause();
+        let mut due = Instant::now();
+        if let Some(mut control) = self.lanes.remove(&0) {
+            let sent = control.state.pending().map(|(_, urb)| urb.refused());
+            let waiting = control.waiting.drain(..).map(|urb| urb.refused());
+            for (seqnum, answer) in sent.chain(waiting) {
+                due = Instant::now() + GONE_QUIET;
+                self.urbs.remove(&seqnum);
+                self.ahead.reply(answer);
+            }
+        }
+        self.gone = Some(Gone { due: Some(due), quiet: Some(quiet) });
+    }
+
+    /// The kernel has given up the device that is gone.
+    fn quiet(&mut self) {
+        if let Some(Gone { due, quiet }) = &mut self.gone {
+            *due = None;
+            // Whoever asked may be gone; then nobody needs to know.
+            let _ = quiet.take().map(|quiet| quiet.send(()));
+        }
+    }
+
     /// Goes on over another connection: sends what did not come to the peer, then what has waited.
     async fn resume(&mut self, link: Connected, positions: &[LanePosition]) -> Result<(), Fault> {
         let (mut line, events) = Line::new(link, self.buffers.clone());
@@ -341,6 +391,10 @@ impl Pump {
 
     async fn submit(&mut self, command: usbip::Submit, replies: &mpsc::Sender<Reply>) -> Result<(), Fault> {
         let usbip::Submit { seqnum, endpoint, input, mut length, setup, mut data, packets, start_frame, .. } = command;
+        if let (0, Some(gone)) = (endpoint, &mut self.gone) {
+            gone.due = Some(Instant::now() + GONE_QUIET);
+            return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::Gone, &packets)).await;
+        }
         if self.lanes.len() >= MAX_LANES && !self.lanes.contains_key(&endpoint) {
             return reply(replies, usbip::ret_submit_failed(seqnum, UrbStatus::NoEndpoint, &packets)).await;
         }
@@ -445,6 +499,15 @@ impl Urb {
         let submit = Submit { seq, received, flags, length, setup, packets: self.packets.count() };
         let payload = Payload { table: iso::encode_lengths(&lengths), data: self.data.clone() };
         (LaneMessage::Submit(submit), payload)
+    }
+
+    /// What the kernel is told where there is no device any longer, and the number of what that answers.
+    fn refused(&self) -> (u32, Reply) {
+        let answer = match self.unlinked {
+            Some(seqnum) => usbip::ret_unlink(seqnum, CANCELLED),
+            None => usbip::ret_submit_failed(self.seqnum, UrbStatus::Gone, &self.packets),
+        };
+        (self.seqnum, answer)
     }
 
     /// The longest payload that its completion can have.

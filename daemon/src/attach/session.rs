@@ -36,6 +36,8 @@ const CLAIM_TIMEOUT: Duration = Duration::from_secs(20);
 const ENUMERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the drivers of a device may take to let go of it.
 const LET_GO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the kernel may ask for a device that is gone.
+const GONE_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long the kernel may take to free a port …
 const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// … which it does without telling anybody, so we look this often.
@@ -189,21 +191,27 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
     let (switch, switches) = mpsc::channel(1);
     let pump = Pump::new(request.session, request.speed, line.link.clone(), request.counters.clone());
     let pump = pump.run(ours, switches);
-    tokio::pin!(pump);
+    let ends = async {
+        let ended = tokio::select! {
+            biased;
+            reason = request.stop.stopped() => {
+                // Where the device still answers, its drivers may finish what they are about.
+                tokio::select! {
+                    () = line.link.closed() => {}
+                    () = let_go(kernel, &port) => {}
+                }
+                Ok(Ended { reason, by_peer: false })
+            }
+            ended = follow(request, line, &switch, engine) => Ok(ended),
+            error = enumeration => Err(error),
+        };
+        gone(&switch).await;
+        ended
+    };
     let ended = tokio::select! {
         biased;
-        reason = request.stop.stopped() => {
-            // Where the device still answers, its drivers may finish what they are about.
-            tokio::select! {
-                () = line.link.closed() => {}
-                _ = &mut pump => {}
-                () = let_go(kernel, &port) => {}
-            }
-            Ok(Ended { reason, by_peer: false })
-        }
-        reason = &mut pump => Ok(Ended { reason, by_peer: false }),
-        ended = follow(request, line, &switch, engine) => Ok(ended),
-        error = enumeration => Err(error),
+        ended = ends => ended,
+        reason = pump => Ok(Ended { reason, by_peer: false }),
     };
     if let Err(error) = kernel.detach(&port) {
         warn!(P2PUSB_ATTACHMENT = request.id, "the kernel did not detach port {}: {error}", port.number);
@@ -239,6 +247,15 @@ async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>,
         // The pump ends only after this.
         let _ = pump.send(Switch::Resume { link: line.link.clone(), lanes }).await;
         engine.attachment_paused(request.id, None).await;
+    }
+}
+
+/// Has the pump tell the kernel that the device is gone, where the kernel waits for an answer.
+async fn gone(pump: &mpsc::Sender<Switch>) {
+    let (quiet, is_quiet) = oneshot::channel();
+    if pump.send(Switch::Gone { quiet }).await.is_ok() {
+        // It is a courtesy: without it the port is free later.
+        let _ = timeout(GONE_TIMEOUT, is_quiet).await;
     }
 }
 

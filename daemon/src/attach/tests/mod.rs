@@ -4,6 +4,7 @@
 //! that is longer or shorter than it says is found out by the next one.
 
 mod completions;
+mod gone;
 mod readers;
 mod resume;
 
