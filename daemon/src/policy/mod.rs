@@ -3,6 +3,10 @@
 //! Root may do everything. Everybody else is asked about through polkit; where polkit is missing or fails,
 //! the answer is no. The subject is always the sender of the message, as the bus knows it.
 
+mod interfaces;
+
+pub use self::interfaces::InterfacePattern;
+
 use std::collections::HashMap;
 
 use zbus::{Connection, message::Header};
