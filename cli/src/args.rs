@@ -57,6 +57,12 @@ pub(crate) enum Verb {
     Pair(Pair),
     /// End the pairing with a peer
     Forget(Forget),
+    /// Call a peer something else
+    Rename(Rename),
+    /// Have nothing to do with a peer until `p2pusb unblock`
+    Block(Block),
+    /// End the blocking of a peer
+    Unblock(Unblock),
     /// List the paired machines
     Peers,
     /// Use a device that a peer offers
@@ -149,6 +155,43 @@ Every device that one of the two machines uses from the other is given back. Pai
 Example:
   p2pusb forget laptop")]
 pub(crate) struct Forget {
+    /// The peer: its label or the beginning of its endpoint id
+    pub(crate) peer: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The name counts on this machine only; the other one is not told.
+
+Example:
+  p2pusb rename raspberrypi workshop")]
+pub(crate) struct Rename {
+    /// The peer: its label or the beginning of its endpoint id
+    pub(crate) peer: String,
+
+    /// What to call it from now on; no other peer may have that name
+    pub(crate) label: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every device that one of the two machines uses from the other is given back, and the peer is refused from then on. It \
+stays paired: `p2pusb unblock` needs no new ticket.
+
+Example:
+  p2pusb block laptop")]
+pub(crate) struct Block {
+    /// The peer: its label or the beginning of its endpoint id
+    pub(crate) peer: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What was attached before it was blocked is not attached again by itself.
+
+Example:
+  p2pusb unblock laptop")]
+pub(crate) struct Unblock {
     /// The peer: its label or the beginning of its endpoint id
     pub(crate) peer: String,
 }

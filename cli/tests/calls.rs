@@ -227,6 +227,9 @@ async fn unshare_forget_and_attach_call_their_objects() {
     for (arguments, expected) in [
         (&["unshare", "1-2"][..], call(&share_path("00c0ffee"), "Revoke", nothing)),
         (&["forget", "desk"], call(&peer_path(DESK), "Forget", nothing)),
+        (&["block", "desk"], call(&peer_path(DESK), "SetTrust", "(\"blocked\", @a{sv} {})")),
+        (&["unblock", "desk"], call(&peer_path(DESK), "SetTrust", "(\"paired\", @a{sv} {})")),
+        (&["rename", "desk", "office"], call(&peer_path(DESK), "SetLabel", "(\"office\", @a{sv} {})")),
         (&["attach", "disk"], call(&remote_device_path(WORKSHOP, "0000000a"), "Attach", nothing)),
         (&["attach", "disk", "--peer", "workshop"], call(&remote_device_path(WORKSHOP, "0000000a"), "Attach", nothing)),
         (&["detach", "9-1"], call(&attachment_path(1), "Detach", nothing)),
@@ -274,6 +277,9 @@ async fn a_name_that_fits_nothing_calls_nothing() {
         &["attach", "disk", "--peer", "desk"],
         &["detach", "disk"],
         &["forget", "nobody"],
+        &["block", "nobody"],
+        &["unblock", "nobody"],
+        &["rename", "nobody", "somebody"],
     ] {
         let ((code, stdout, stderr), calls) = ask(arguments).await;
         assert_eq!((code, stdout.as_str()), (3, ""), "{arguments:?}: {stderr}");

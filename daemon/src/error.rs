@@ -68,6 +68,12 @@ pub enum Error {
         /// Why.
         detail: String,
     },
+    /// This machine has blocked the peer.
+    #[error("{0} is blocked; unblock it first (`p2pusb unblock`)")]
+    PeerBlocked(String),
+    /// Labels name peers, so no two are the same.
+    #[error("another peer is called “{0}” already; choose another name, or rename that one first")]
+    LabelTaken(String),
     /// The two machines speak different protocols.
     #[error("{peer} speaks protocol version {theirs}, this machine speaks {ours}; install the same release on both")]
     ProtocolMismatch {

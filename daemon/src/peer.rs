@@ -1,8 +1,9 @@
-//! The name of a peer: its EndpointId, an Ed25519 public key.
+//! The name of a peer: its EndpointId, an Ed25519 public key. And what this machine thinks of it.
 
 use std::{fmt, str::FromStr};
 
 use iroh::EndpointId;
+use serde::{Deserialize, Serialize};
 
 /// Another machine that runs p2pusbd, known by its public key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +13,38 @@ impl PeerId {
     /// Ten hex digits: what logs show. Enough to tell peers apart, short enough to read.
     pub fn short(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.0[..5])
+    }
+}
+
+/// What this machine thinks of a peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// It may use what is shared with it.
+    #[default]
+    Paired,
+    /// It is refused, and not dialled.
+    Blocked,
+}
+
+impl Trust {
+    /// As the bus has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Paired => "paired",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+impl FromStr for Trust {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Paired, Self::Blocked]
+            .into_iter()
+            .find(|trust| trust.as_str() == text)
+            .ok_or_else(|| format!("“{text}” is neither “paired” nor “blocked”"))
     }
 }
 

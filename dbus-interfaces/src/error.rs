@@ -77,6 +77,10 @@ error_names! {
         PeerUnreachable,
         /// The peer was reached and said no.
         PeerRefused,
+        /// This machine has blocked the peer; it has to be unblocked first.
+        PeerBlocked,
+        /// Another peer has this label.
+        LabelTaken,
         /// The peer speaks another major version of the protocol.
         ProtocolMismatch,
         /// This string is no ticket, or it was changed on its way.
@@ -184,7 +188,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 25);
+        assert_eq!(ErrorName::ALL.len(), 27);
     }
 
     #[test]

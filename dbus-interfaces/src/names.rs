@@ -53,7 +53,7 @@ pub mod action {
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `RemoteDevice.Attach`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
-    /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`.
+    /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`, `Peer.SetLabel`, `Peer.SetTrust`.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
 
     /// All of them.

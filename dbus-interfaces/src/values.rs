@@ -132,6 +132,14 @@ values! {
         Refused = "refused",
     }
 
+    /// `Peer.Trust`: what this machine thinks of the peer.
+    Trust {
+        /// It may use what is shared with it, and this machine may use what it shares.
+        Paired = "paired",
+        /// It is refused, and not dialled, until somebody unblocks it.
+        Blocked = "blocked",
+    }
+
     /// `Peer.Path`: the way that data takes to the peer now.
     PathKind {
         /// Not connected.
@@ -182,6 +190,8 @@ values! {
         ProtocolError = "protocol-error",
         /// This machine's daemon was stopped.
         Stopped = "stopped",
+        /// One of the two machines has blocked the other.
+        PeerBlocked = "peer-blocked",
     }
 }
 
@@ -206,7 +216,7 @@ mod tests {
     #[test]
     fn values_round_trip_and_unknown_ones_are_no_error() {
         round_trips!(
-            ManagerState RelayMode DeviceState Exclusion Speed ShareState PeerState PathKind
+            ManagerState RelayMode DeviceState Exclusion Speed ShareState PeerState Trust PathKind
             AttachmentState EndReason
         );
     }

@@ -143,6 +143,7 @@ fn every_value_is_documented_and_unknown_ones_are_allowed_for() {
         DEVICE "Excluded" Exclusion;
         SHARE "State" ShareState;
         PEER "State" PeerState;
+        PEER "Trust" Trust;
         PEER "Path" PathKind;
         REMOTE_DEVICE "Speed" Speed;
         ATTACHMENT "State" AttachmentState;

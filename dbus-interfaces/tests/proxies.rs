@@ -202,9 +202,11 @@ agrees!(
     PeerProxy,
     PEER,
     PEER,
-    [endpoint_id label state last_error path_kind rtt_usec last_seen],
+    [endpoint_id label trust state last_error path_kind rtt_usec last_seen],
     |p| {
         p.forget(&Options::new()).await.unwrap();
+        p.set_label("desk", &Options::new()).await.unwrap();
+        p.set_trust("blocked", &Options::new()).await.unwrap();
     }
 );
 

@@ -21,6 +21,8 @@ pub enum CloseCode {
     Replaced = 5,
     /// The side that closes has been told to forget the other one.
     Forgotten = 6,
+    /// The side that closes has been told to have nothing to do with the other one.
+    Blocked = 7,
 }
 
 impl CloseCode {
@@ -33,6 +35,7 @@ impl CloseCode {
         Self::ShuttingDown,
         Self::Replaced,
         Self::Forgotten,
+        Self::Blocked,
     ];
 
     /// The number on the wire.
@@ -55,6 +58,7 @@ impl CloseCode {
             Self::ShuttingDown => "is shutting down",
             Self::Replaced => "uses a newer connection",
             Self::Forgotten => "has forgotten this machine",
+            Self::Blocked => "has blocked this machine",
         }
     }
 }
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn numbers_are_what_they_have_always_been() {
         let numbers: Vec<u32> = CloseCode::ALL.iter().map(|code| code.code()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
@@ -86,7 +90,7 @@ mod tests {
         for code in CloseCode::ALL {
             assert_eq!(CloseCode::from_u64(code.code().into()), Some(*code));
         }
-        assert_eq!(CloseCode::from_u64(7), None);
+        assert_eq!(CloseCode::from_u64(8), None);
         // Only the lower half is equal to a known code.
         assert_eq!(CloseCode::from_u64(1 << 32), None);
     }

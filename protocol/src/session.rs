@@ -84,6 +84,8 @@ wire_enum! {
         ProtocolError = 8 => "protocol-error",
         /// This daemon stopped.
         Stopped = 9 => "stopped",
+        /// One of the two machines was told to block the other.
+        PeerBlocked = 10 => "peer-blocked",
     }
     unknown => PeerStopped
 }
@@ -113,6 +115,7 @@ impl fmt::Display for EndReason {
             Self::DeviceFailed => "the device failed",
             Self::ProtocolError => "the machines did not understand each other",
             Self::Stopped => "p2pusbd stopped",
+            Self::PeerBlocked => "one of the machines has blocked the other",
         })
     }
 }

@@ -518,9 +518,10 @@ fn the_numbers_of_enums() {
         EndReason::DeviceFailed,
         EndReason::ProtocolError,
         EndReason::Stopped,
+        EndReason::PeerBlocked,
     ];
     assert_eq!(reasons, EndReason::ALL);
-    assert_eq!(numbers(&reasons, ended, 1), (0..=9).collect::<Vec<u8>>());
+    assert_eq!(numbers(&reasons, ended, 1), (0..=10).collect::<Vec<u8>>());
 
     let refused = |reason| {
         let detail = String::new();
@@ -575,7 +576,7 @@ fn the_numbers_of_enums() {
 fn the_names_of_enums() {
     let reasons: Vec<&str> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let expected = "detached device-unplugged share-revoked peer-stopped peer-lost peer-forgotten \
-                    kernel-detached device-failed protocol-error stopped";
+                    kernel-detached device-failed protocol-error stopped peer-blocked";
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();

@@ -1,17 +1,20 @@
 //! The verbs, one file for each.
 
 mod attach;
+mod block;
 mod detach;
 mod forget;
 mod invite;
 mod list;
 mod pair;
 mod peers;
+mod rename;
 mod share;
 mod status;
+mod unblock;
 mod unshare;
 
-use p2pusb_dbus::values::{AttachmentState, DeviceState, EndReason, Exclusion, PeerState, ShareState};
+use p2pusb_dbus::values::{AttachmentState, DeviceState, EndReason, Exclusion, PeerState, ShareState, Trust};
 
 use crate::{
     args::{Cli, List, Verb},
@@ -19,7 +22,7 @@ use crate::{
     exit::Failure,
     format::{Cell, Tone, left},
     report::Report,
-    snapshot::{Attachment, Device, Share, Snapshot},
+    snapshot::{Attachment, Device, Peer, Share, Snapshot},
 };
 
 /// Do what was asked for.
@@ -38,6 +41,9 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Invite(args)) => invite::run(&mut bus, args).await,
         Some(Verb::Pair(_)) => pair::run(&mut bus, ticket.as_deref().unwrap_or_default()).await,
         Some(Verb::Forget(args)) => forget::run(&mut bus, args).await,
+        Some(Verb::Rename(args)) => rename::run(&mut bus, args).await,
+        Some(Verb::Block(args)) => block::run(&mut bus, args).await,
+        Some(Verb::Unblock(args)) => unblock::run(&mut bus, args).await,
         Some(Verb::Peers) => peers::run(&bus).await,
         Some(Verb::Attach(args)) => attach::run(&mut bus, args).await,
         Some(Verb::Detach(args)) => detach::run(&mut bus, args).await,
@@ -91,15 +97,18 @@ fn share_state(all: &Snapshot, share: &Share, now_usec: u64) -> Cell {
 }
 
 /// The state of a peer, in words.
-fn peer_state(state: &str) -> Cell {
-    let tone = match PeerState::from_value(state) {
+fn peer_state(peer: &Peer) -> Cell {
+    if Trust::from_value(&peer.trust) == Trust::Blocked {
+        return Cell::new("blocked", Tone::Bad);
+    }
+    let tone = match PeerState::from_value(&peer.state) {
         PeerState::Online => Tone::Good,
         PeerState::Connecting => Tone::Busy,
         PeerState::Refused => Tone::Bad,
         PeerState::Offline => Tone::Dim,
         _ => Tone::Plain,
     };
-    Cell::new(PeerState::from_value(state).as_str(), tone)
+    Cell::new(PeerState::from_value(&peer.state).as_str(), tone)
 }
 
 /// The state of an attachment, in words.
@@ -130,6 +139,7 @@ fn end_reason(reason: &str) -> &'static str {
         EndReason::DeviceFailed => "the device stopped working there",
         EndReason::ProtocolError => "the peer sent something that it must not",
         EndReason::Stopped => "p2pusbd was stopped here",
+        EndReason::PeerBlocked => "one of the machines has blocked the other",
         _ => "unknown",
     }
 }

@@ -45,7 +45,7 @@ fn row(peer: &Peer, now_usec: u64) -> [Cell; 6] {
     [
         peer.name().into(),
         peer.short_id().into(),
-        peer_state(&peer.state),
+        peer_state(peer),
         path.into(),
         if online { rtt(peer.rtt_usec) } else { String::new() }.into(),
         seen.into(),
@@ -73,6 +73,14 @@ laptop: laptop can't be reached: timed out
     }
 
     #[test]
+    fn a_blocked_peer_is_shown_as_such() {
+        let mut all = example();
+        all.peers[0].trust = "blocked".to_owned();
+        let text = report(&all, 121_000_000, Colours::none()).text;
+        assert!(text.contains("laptop    8f99000000   blocked                   2 min ago\n"), "{text}");
+    }
+
+    #[test]
     fn nobody_is_paired_at_first() {
         assert!(report(&Snapshot::default(), 0, Colours::none()).text.contains("p2pusb pair"));
     }
@@ -87,6 +95,7 @@ laptop: laptop can't be reached: timed out
                 "object": "/org/p2pusb1/peers/8f0c6a1d2b3e4f50",
                 "endpoint_id": crate::snapshot::tests::WORKSHOP,
                 "label": "Workshop",
+                "trust": "paired",
                 "state": "online",
                 "last_error": null,
                 "path": "direct",

@@ -61,6 +61,7 @@ pub(crate) fn example() -> Snapshot {
                 properties([
                     ("EndpointId", id.into()),
                     ("Label", label.into()),
+                    ("Trust", "paired".into()),
                     ("State", state.into()),
                     ("Path", path.into()),
                     ("RttUsec", 20_500u64.into()),

@@ -168,7 +168,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     let store = Store::open(folder.path()).unwrap();
     let peer = iroh::SecretKey::from_bytes(&[9; 32]).public();
     let record =
-        PeerRecord { endpoint_id: peer.to_string(), label: "workshop".to_owned(), addresses: Vec::new(), paired: 1 };
+        PeerRecord { endpoint_id: peer.to_string(), label: "workshop".to_owned(), paired: 1, ..PeerRecord::default() };
     store.save_peer(&record).unwrap();
     let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     let endpoint = net::bind(store.identity().unwrap(), &network, None).await.unwrap();

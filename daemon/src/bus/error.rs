@@ -18,6 +18,8 @@ impl From<Error> for MethodError {
             Error::PeerUnknown(_) => ErrorName::PeerUnknown,
             Error::PeerUnreachable { .. } => ErrorName::PeerUnreachable,
             Error::PeerRefused { .. } => ErrorName::PeerRefused,
+            Error::PeerBlocked(_) => ErrorName::PeerBlocked,
+            Error::LabelTaken(_) => ErrorName::LabelTaken,
             Error::ProtocolMismatch { .. } => ErrorName::ProtocolMismatch,
             Error::TicketInvalid(_) => ErrorName::TicketInvalid,
             Error::TicketExpired => ErrorName::TicketExpired,

@@ -6,12 +6,19 @@ use p2pusb_dbus::{MethodError, names::action};
 use zbus::{OwnedVariant, interface, message::Header};
 
 use super::{context::Context, options::Options, shown::Shown};
-use crate::engine::view::PeerView;
+use crate::{engine::view::PeerView, error::Error, peer::Trust};
 
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) context: Context,
     pub(super) view: Shown<PeerView>,
+}
+
+impl Peer {
+    async fn authorize(&self, header: &Header<'_>, verb: &str) -> Result<u32, MethodError> {
+        let details = [("verb", verb), ("peer", &self.view.now().label)];
+        self.context.authorize(header, action::MANAGE_PEERS, &details).await
+    }
 }
 
 #[interface(name = "org.p2pusb1.Peer", introspection_docs = false)]
@@ -21,11 +28,34 @@ impl Peer {
         #[zbus(header)] header: Header<'_>,
         options: HashMap<String, OwnedVariant>,
     ) -> Result<(), MethodError> {
-        let view = self.view.now();
-        let details = [("verb", "forget"), ("peer", view.label.as_str())];
-        self.context.authorize(&header, action::MANAGE_PEERS, &details).await?;
+        self.authorize(&header, "forget").await?;
         Options::new(options).done()?;
-        let result = self.context.engine.forget(view.id).await;
+        let result = self.context.engine.forget(self.view.now().id).await;
+        self.context.settled(result).await
+    }
+
+    async fn set_label(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        label: String,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header, "rename").await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.set_label(self.view.now().id, label).await;
+        self.context.settled(result).await
+    }
+
+    async fn set_trust(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        trust: String,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header, if trust == Trust::Blocked.as_str() { "block" } else { "unblock" }).await?;
+        Options::new(options).done()?;
+        let trust = trust.parse().map_err(Error::InvalidArgs)?;
+        let result = self.context.engine.set_trust(self.view.now().id, trust).await;
         self.context.settled(result).await
     }
 
@@ -37,6 +67,11 @@ impl Peer {
     #[zbus(property)]
     fn label(&self) -> String {
         self.view.now().label.clone()
+    }
+
+    #[zbus(property)]
+    fn trust(&self) -> &'static str {
+        self.view.now().trust.as_str()
     }
 
     #[zbus(property)]

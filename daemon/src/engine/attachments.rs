@@ -178,7 +178,7 @@ impl Engine {
             session: SessionId(self.last_session),
             kernel: self.kernel.clone(),
             link,
-            links: peer.links(),
+            links: peer.links().ok_or_else(|| peer.unreachable())?,
             grace: attachment.grace.unwrap_or(self.grace).into(),
             peer_label: attachment.peer_label.clone(),
             device: attachment.remote_id.clone(),

@@ -11,7 +11,7 @@ use crate::{
     config::Grace,
     error::Result,
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
-    peer::PeerId,
+    peer::{PeerId, Trust},
     stop::Stop,
     usb::{BusPath, HotplugEvent},
 };
@@ -48,6 +48,16 @@ pub(super) enum Command {
     AddPeer {
         ticket: String,
         reply: Reply<PeerId>,
+    },
+    SetLabel {
+        peer: PeerId,
+        label: String,
+        reply: Reply<()>,
+    },
+    SetTrust {
+        peer: PeerId,
+        trust: Trust,
+        reply: Reply<()>,
     },
     Forget {
         peer: PeerId,

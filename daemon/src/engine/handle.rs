@@ -12,7 +12,7 @@ use crate::{
     config::Grace,
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
-    peer::PeerId,
+    peer::{PeerId, Trust},
     stop::Stop,
     usb::{BusPath, DeviceInfo, HotplugEvent},
 };
@@ -134,6 +134,16 @@ impl EngineHandle {
     /// Redeems a ticket; answers when each side knows the other.
     pub async fn add_peer(&self, ticket: String) -> Result<PeerId> {
         self.call(|reply| Command::AddPeer { ticket, reply }).await
+    }
+
+    /// Calls a peer something else.
+    pub async fn set_label(&self, peer: PeerId, label: String) -> Result<()> {
+        self.call(|reply| Command::SetLabel { peer, label, reply }).await
+    }
+
+    /// Blocks a peer, and ends what goes on with it; or ends that.
+    pub async fn set_trust(&self, peer: PeerId, trust: Trust) -> Result<()> {
+        self.call(|reply| Command::SetTrust { peer, trust, reply }).await
     }
 
     /// Forgets a peer, and ends what goes on with it.

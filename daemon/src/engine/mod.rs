@@ -13,6 +13,8 @@ mod shares;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tickets;
+mod trust;
 pub mod view;
 mod wanted;
 

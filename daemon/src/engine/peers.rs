@@ -1,14 +1,13 @@
-//! Peers: pairing, tickets, and the link to each.
+//! Peers: pairing, and the link to each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, TicketRefusal, clip};
+use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, clip};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
     Engine,
-    command::Reply,
     state::now_usec,
     view::{Object, ObjectId, PeerView},
 };
@@ -17,24 +16,21 @@ use crate::{
     net::{
         address_from_text, address_to_text,
         link::{Connected, Link, LinkEvent, LinkFailure, PathKind},
-        own_addresses,
-        pairing::{self, Paired},
-        ticket::{Secret, Ticket},
+        pairing::Paired,
     },
-    peer::PeerId,
-    store::{PeerRecord, TicketRecord, TicketState},
+    peer::{PeerId, Trust},
+    store::PeerRecord,
 };
 
 /// Peers that one machine keeps.
 const MAX_PEERS: usize = 256;
-/// Tickets that may be open at a time, with the used ones that have not expired.
-const MAX_TICKETS: usize = 256;
 
 /// A paired peer.
 #[derive(Debug)]
 pub(super) struct Peer {
-    record: PeerRecord,
-    link: Link,
+    pub(super) record: PeerRecord,
+    /// Dials it; a blocked one is not dialled.
+    link: Option<Link>,
     pub(super) connected: Option<Connected>,
     state: &'static str,
     last_error: String,
@@ -53,9 +49,9 @@ impl Peer {
         &self.record.label
     }
 
-    /// The connection as it comes and goes.
-    pub(super) fn links(&self) -> watch::Receiver<Option<Connected>> {
-        self.link.connected()
+    /// The connection as it comes and goes; `None` where the peer is not dialled.
+    pub(super) fn links(&self) -> Option<watch::Receiver<Option<Connected>>> {
+        self.link.as_ref().map(Link::connected)
     }
 
     pub(super) fn close_link(&self, code: CloseCode, reason: &str) {
@@ -64,30 +60,37 @@ impl Peer {
         }
     }
 
+    /// It is not dialled any longer, and what its link still has to say counts no more.
+    pub(super) fn hang_up(&mut self) {
+        (self.link, self.connected) = (None, None);
+        (self.state, self.path) = ("offline", "none");
+        self.last_error.clear();
+        self.last_failure = None;
+        self.stale.clear();
+    }
+
     /// Why nothing can be had of it now.
     pub(super) fn unreachable(&self) -> Error {
+        if self.record.trust == Trust::Blocked {
+            return Error::PeerBlocked(self.label().to_owned());
+        }
         let failure = self.last_failure.clone();
         failure.unwrap_or(LinkFailure::Unreachable("it is not connected yet".to_owned())).into_error(self.label())
     }
 }
 
-fn addresses(record: &PeerRecord) -> Vec<PeerAddress> {
-    record.addresses.iter().filter_map(|text| address_from_text(text)).collect()
-}
-
 impl Engine {
-    /// Takes a peer into the state and starts to dial it.
+    /// Takes a peer into the state and starts to dial it, unless it is blocked.
     pub(super) fn load_peer(&mut self, record: PeerRecord) {
         let id: PeerId = match record.endpoint_id.parse() {
             Ok(id) => id,
             Err(error) => return warn!("a peer's file is ignored: {error}"),
         };
-        let link = Link::start(self.endpoint.clone(), id, addresses(&record), self.handle.clone());
         let peer = Peer {
             record,
-            link,
+            link: None,
             connected: None,
-            state: "connecting",
+            state: "offline",
             last_error: String::new(),
             last_failure: None,
             last_seen: 0,
@@ -96,81 +99,33 @@ impl Engine {
             stale: BTreeSet::new(),
         };
         self.peers.insert(id, peer);
-        self.admission.set(self.peers.keys().copied());
+        self.dial(id);
+        self.publish_admission();
     }
 
-    pub(super) async fn create_ticket(&mut self, lifetime_usec: u64) -> Result<String> {
-        self.refuse_while_stopping()?;
-        let now = now_usec();
-        self.tickets.retain(|ticket| ticket.expires > now);
-        if self.tickets.len() >= MAX_TICKETS {
-            return Err(Error::LimitReached { limit: MAX_TICKETS, what: "tickets" });
-        }
-        let secret = Secret::generate()?;
-        let expires = now.saturating_add(lifetime_usec);
-        self.tickets.push(TicketRecord { digest: secret.digest(), expires, state: TicketState::Open });
-        self.keep_tickets().await?;
-        let ticket = Ticket { peer: self.endpoint.id().into(), addresses: own_addresses(&self.endpoint), secret };
-        info!("a ticket was made");
-        Ok(ticket.to_text())
+    /// Starts to dial a peer, unless it is blocked.
+    pub(super) fn dial(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.record.trust == Trust::Paired) else { return };
+        let addresses = peer.record.addresses.iter().filter_map(|text| address_from_text(text)).collect();
+        peer.link = Some(Link::start(self.endpoint.clone(), id, addresses, self.handle.clone()));
+        peer.state = "connecting";
     }
 
-    async fn keep_tickets(&self) -> Result<()> {
-        let tickets = self.tickets.clone();
-        self.keep(move |store| store.save_tickets(&tickets)).await
+    /// Says anew at the door who may come in.
+    pub(super) fn publish_admission(&self) {
+        self.admission.set(self.peers.iter().map(|(id, peer)| (*id, peer.record.trust)));
     }
 
-    /// Somebody shows a ticket of ours.
-    pub(super) async fn redeem(
-        &mut self,
-        peer: PeerId,
-        secret: Secret,
-        label: String,
-        addresses: Vec<PeerAddress>,
-    ) -> Result<(), TicketRefusal> {
-        let digest = secret.digest();
-        let Some(at) = self.tickets.iter().position(|ticket| ticket.digest == digest) else {
-            return Err(TicketRefusal::Unknown);
-        };
-        let ticket = &mut self.tickets[at];
-        if ticket.state == TicketState::Used {
-            return Err(TicketRefusal::Used);
-        }
-        if ticket.expires <= now_usec() {
-            return Err(TicketRefusal::Expired);
-        }
-        ticket.state = TicketState::Used;
-        // Kept before the peer is: a ticket that might work twice is worse than one that is lost.
-        let kept = match self.keep_tickets().await {
-            Ok(()) => self.add(Paired { peer, label, addresses }).await,
-            Err(error) => Err(error),
-        };
-        kept.map_err(|error| {
-            warn!(P2PUSB_PEER = peer.short(), "a ticket was lost: {error}");
-            TicketRefusal::Unknown
-        })
+    /// Whether this is a peer that may use what is shared with it.
+    pub(super) fn is_trusted(&self, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.record.trust == Trust::Paired)
     }
 
-    /// Redeems a ticket of another machine.
-    pub(super) fn add_peer(&mut self, text: &str, reply: Reply<PeerId>) {
-        let ticket = self.refuse_while_stopping().and_then(|()| Ticket::parse(text)).and_then(|ticket| {
-            if ticket.peer == PeerId::from(self.endpoint.id()) {
-                return Err(Error::TicketInvalid("this machine made it; use it on the other one".to_owned()));
-            }
-            Ok(ticket)
-        });
-        match ticket {
-            // The caller may be gone; then nobody needs to know.
-            Err(error) => drop(reply.send(Err(error))),
-            Ok(ticket) => {
-                let (endpoint, handle) = (self.endpoint.clone(), self.handle.clone());
-                tokio::spawn(async move {
-                    match pairing::redeem(&endpoint, ticket).await {
-                        Ok(paired) => handle.paired(paired, reply).await,
-                        Err(error) => drop(reply.send(Err(error))),
-                    }
-                });
-            }
+    /// A peer that is blocked is paired with no more by a ticket than in any other way.
+    pub(super) fn refuse_blocked(&self, id: PeerId) -> Result<()> {
+        match self.peers.get(&id).filter(|peer| peer.record.trust == Trust::Blocked) {
+            Some(peer) => Err(Error::PeerBlocked(peer.label().to_owned())),
+            None => Ok(()),
         }
     }
 
@@ -181,17 +136,24 @@ impl Engine {
     }
 
     /// The other side has proved its key and one of us a ticket: from now on it is a peer.
-    async fn add(&mut self, paired: Paired) -> Result<()> {
+    pub(super) async fn add(&mut self, paired: Paired) -> Result<()> {
         let Paired { peer: id, label, addresses } = paired;
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&id) {
             return Err(Error::LimitReached { limit: MAX_PEERS, what: "peers" });
         }
-        let label = if label.trim().is_empty() { id.short() } else { clip(label.trim()) };
+        self.refuse_blocked(id)?;
+        let label = match self.peers.get(&id) {
+            // It may have been given another one here.
+            Some(known) => known.label().to_owned(),
+            None if label.trim().is_empty() => self.free_label(id, id.short()),
+            None => self.free_label(id, clip(label.trim())),
+        };
         let record = PeerRecord {
             endpoint_id: id.to_string(),
-            label: self.free_label(id, label),
+            label,
             addresses: addresses.iter().map(address_to_text).collect(),
             paired: now_usec(),
+            trust: Trust::Paired,
         };
         self.keep({
             let record = record.clone();
@@ -202,7 +164,9 @@ impl Engine {
         match self.peers.get_mut(&id) {
             Some(peer) => {
                 peer.record = record;
-                peer.link.nudge(addresses);
+                if let Some(link) = &peer.link {
+                    link.nudge(addresses);
+                }
             }
             None => self.load_peer(record),
         }
@@ -212,8 +176,13 @@ impl Engine {
 
     /// Labels name peers on the command line, so no two are the same.
     fn free_label(&self, id: PeerId, label: String) -> String {
-        let taken = |label: &str| self.peers.iter().any(|(other, peer)| *other != id && peer.label() == label);
-        if taken(&label) { clip(&format!("{} {label}", id.short())) } else { label }
+        if self.is_label_taken(id, &label) { clip(&format!("{} {label}", id.short())) } else { label }
+    }
+
+    /// Whether another peer has this label. Upper and lower case are the same to whoever types one.
+    pub(super) fn is_label_taken(&self, id: PeerId, label: &str) -> bool {
+        let label = label.to_lowercase();
+        self.peers.iter().any(|(other, peer)| *other != id && peer.label().to_lowercase() == label)
     }
 
     pub(super) async fn forget(&mut self, id: PeerId) -> Result<()> {
@@ -221,21 +190,26 @@ impl Engine {
             return Err(Error::PeerUnknown(id.short()));
         }
         self.keep(move |store| store.remove_peer(&id.to_string())).await?;
-        for share in self.shares.values().filter(|share| share.claimed_by() == Some(id)) {
-            share.stop(EndReason::PeerForgotten);
-        }
-        for attachment in self.attachments.values().filter(|attachment| attachment.peer == id) {
-            attachment.stop(EndReason::PeerForgotten);
-        }
-        self.stop_waiting(id).await;
-        self.withdraw_all(id).await;
+        self.end_all(id, EndReason::PeerForgotten).await;
         if let Some(peer) = self.peers.remove(&id) {
             peer.close_link(CloseCode::Forgotten, "the other machine has forgotten you; pair again");
         }
-        self.admission.set(self.peers.keys().copied());
+        self.publish_admission();
         info!(P2PUSB_PEER = id.short(), "forgotten");
         self.hide(ObjectId::Peer(id)).await;
         Ok(())
+    }
+
+    /// Ends everything that goes on with a peer, but for the connections.
+    pub(super) async fn end_all(&mut self, id: PeerId, reason: EndReason) {
+        for share in self.shares.values().filter(|share| share.claimed_by() == Some(id)) {
+            share.stop(reason);
+        }
+        for attachment in self.attachments.values().filter(|attachment| attachment.peer == id) {
+            attachment.stop(reason);
+        }
+        self.stop_waiting(id).await;
+        self.withdraw_all(id).await;
     }
 
     /// A peer has connected to us, and says where it can be found. Answers whether it has moved there from where our own
@@ -252,8 +226,8 @@ impl Engine {
             link.leave("you have moved");
         }
         let moved = moved.is_some();
-        if moved || peer.connected.is_none() {
-            peer.link.nudge(seen.clone());
+        if let Some(link) = peer.link.as_ref().filter(|_| moved || peer.connected.is_none()) {
+            link.nudge(seen.clone());
         }
         self.learn(id, seen).await;
         self.publish_peer(id).await;
@@ -263,9 +237,9 @@ impl Engine {
     /// This machine has other addresses than before: all links are left and dialled anew.
     pub(super) fn moved(&mut self) {
         for peer in self.peers.values() {
-            if let Some(link) = &peer.connected {
-                link.leave("this machine has moved");
-                peer.link.redial();
+            if let (Some(connected), Some(link)) = (&peer.connected, &peer.link) {
+                connected.leave("this machine has moved");
+                link.redial();
             }
         }
     }
@@ -295,7 +269,8 @@ impl Engine {
     }
 
     pub(super) async fn link_event(&mut self, id: PeerId, event: LinkEvent) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        // What a link has said before it was given up counts no longer.
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.link.is_some()) else { return };
         match event {
             LinkEvent::Online(connected, hello) => {
                 peer.connected = Some(connected);
@@ -370,6 +345,7 @@ impl Engine {
         let view = PeerView {
             id,
             label: peer.record.label.clone(),
+            trust: peer.record.trust,
             state: peer.state,
             last_error: peer.last_error.clone(),
             path: peer.path,

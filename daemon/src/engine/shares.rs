@@ -230,7 +230,7 @@ impl Engine {
             return no(Refusal::Failed, "p2pusbd stops there");
         }
         let share = match self.shares.get(id) {
-            Some(share) if self.peers.contains_key(&peer) && share.is_for(peer) => share,
+            Some(share) if self.is_trusted(peer) && share.is_for(peer) => share,
             _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
         };
         if share.is_claimed() {

@@ -177,6 +177,14 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::AddPeer { ticket, reply } => self.add_peer(&ticket, reply),
+            Command::SetLabel { peer, label, reply } => {
+                let result = self.set_label(peer, &label).await;
+                let _ = reply.send(result);
+            }
+            Command::SetTrust { peer, trust, reply } => {
+                let result = self.set_trust(peer, trust).await;
+                let _ = reply.send(result);
+            }
             Command::Forget { peer, reply } => {
                 let result = self.forget(peer).await;
                 let _ = reply.send(result);

@@ -94,8 +94,12 @@ fn kept(remote_ids: &[&str]) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let endpoint_id = peer().to_string();
-    let record =
-        PeerRecord { endpoint_id: endpoint_id.clone(), label: "workshop".to_owned(), addresses: Vec::new(), paired: 1 };
+    let record = PeerRecord {
+        endpoint_id: endpoint_id.clone(),
+        label: "workshop".to_owned(),
+        paired: 1,
+        ..PeerRecord::default()
+    };
     store.save_peer(&record).unwrap();
     for (number, remote_id) in remote_ids.iter().enumerate() {
         let record = AttachmentRecord {

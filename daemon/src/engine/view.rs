@@ -5,7 +5,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use p2pusb_protocol::{EndReason, InterfaceClass, Speed};
 use tokio::sync::oneshot;
 
-use crate::{attach::Counters, config::Grace, net::link::Connected, peer::PeerId, usb::BusPath};
+use crate::{
+    attach::Counters,
+    config::Grace,
+    net::link::Connected,
+    peer::{PeerId, Trust},
+    usb::BusPath,
+};
 
 /// A change of what can be seen. Sent in order, over a bounded queue.
 #[derive(Debug)]
@@ -157,6 +163,8 @@ pub struct PeerView {
     pub id: PeerId,
     /// What people call it.
     pub label: String,
+    /// What this machine thinks of it.
+    pub trust: Trust,
     /// offline, connecting, online, refused
     pub state: &'static str,
     /// What was wrong last.

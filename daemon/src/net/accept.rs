@@ -11,7 +11,7 @@ use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use tracing::{debug, info};
 
-use super::{Admission, close, pairing, serve::serve};
+use super::{Admission, BLOCKED, Standing, close, pairing, serve::serve};
 use crate::{engine::EngineHandle, peer::PeerId, share::Claims};
 
 /// How long a handshake may take.
@@ -100,15 +100,20 @@ async fn handle(door: Door, incoming: Incoming) {
         Err(_) => return debug!("a handshake took too long"),
     };
     let peer = PeerId::from(connection.remote_id());
-    match connection.alpn() {
-        PAIRING_ALPN => match strangers.try_acquire() {
+    match (connection.alpn(), admission.standing(peer)) {
+        (_, Standing::Blocked) => {
+            debug!(P2PUSB_PEER = peer.short(), "refused a machine that is blocked");
+            close(&connection, CloseCode::Blocked, BLOCKED);
+            connection.closed().await;
+        }
+        (PAIRING_ALPN, _) => match strangers.try_acquire() {
             Ok(_place) => pairing::answer(endpoint, peer, connection, engine).await,
             Err(_) => {
                 close(&connection, CloseCode::Normal, "too many machines want to pair at the moment; try again");
                 connection.closed().await;
             }
         },
-        ALPN if admission.admits(peer) => match peers.take(peer) {
+        (ALPN, Standing::Paired) => match peers.take(peer) {
             Some(_place) => serve(endpoint, peer, connection, admission, engine, claims).await,
             None => {
                 info!(P2PUSB_PEER = peer.short(), "refused a connection: the peer has {MAX_CONNECTIONS_PER_PEER}");
@@ -116,7 +121,7 @@ async fn handle(door: Door, incoming: Incoming) {
                 connection.closed().await;
             }
         },
-        ALPN => {
+        (ALPN, Standing::Stranger) => {
             info!(P2PUSB_PEER = peer.short(), "refused a machine that is not paired");
             close(
                 &connection,

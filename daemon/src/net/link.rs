@@ -321,7 +321,7 @@ pub(crate) fn connection_failure(error: &ConnectionError) -> LinkFailure {
         ConnectionError::ApplicationClosed(closed) => {
             let reason = String::from_utf8_lossy(&closed.reason).into_owned();
             match CloseCode::from_u64(closed.error_code.into_inner()) {
-                Some(CloseCode::NotPaired | CloseCode::Forgotten) => LinkFailure::Refused(reason),
+                Some(CloseCode::NotPaired | CloseCode::Forgotten | CloseCode::Blocked) => LinkFailure::Refused(reason),
                 Some(CloseCode::VersionMismatch) => LinkFailure::Version { theirs: reason },
                 Some(CloseCode::ShuttingDown) => LinkFailure::Stopped,
                 _ => LinkFailure::Unreachable(format!("it closed the connection: {reason}")),

@@ -21,6 +21,7 @@ mod serve;
 pub(crate) mod tests;
 pub(crate) mod ticket;
 
+pub(crate) use self::admission::{BLOCKED, Standing};
 pub use self::{
     admission::Admission,
     endpoint::{BindError, bind},
@@ -51,6 +52,7 @@ pub(crate) fn final_reason(connection: &Connection) -> Option<EndReason> {
         ConnectionError::ApplicationClosed(closed) => match CloseCode::from_u64(closed.error_code.into_inner()) {
             Some(CloseCode::ShuttingDown) => Some(EndReason::PeerStopped),
             Some(CloseCode::NotPaired | CloseCode::Forgotten) => Some(EndReason::PeerForgotten),
+            Some(CloseCode::Blocked) => Some(EndReason::PeerBlocked),
             Some(CloseCode::Normal) => Some(EndReason::PeerLost),
             Some(CloseCode::Replaced) => None,
             _ => Some(EndReason::ProtocolError),

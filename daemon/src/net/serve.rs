@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{debug, info, warn};
 
 use super::{
-    Admission, close, final_reason,
+    Admission, BLOCKED, Standing, close, final_reason,
     frames::{self, read_frame, write_frame},
     link::{own_version, read_control},
     own_addresses,
@@ -122,10 +122,16 @@ pub(crate) async fn serve(
             close(&serve.connection, CloseCode::ShuttingDown, "this machine's p2pusbd was stopped");
             "stopping".to_owned()
         }
-        () = admission.removed(peer) => {
-            close(&serve.connection, CloseCode::Forgotten, "this machine has forgotten you; pair again");
-            "the peer was forgotten".to_owned()
-        }
+        standing = admission.dismissed(peer) => match standing {
+            Standing::Blocked => {
+                close(&serve.connection, CloseCode::Blocked, BLOCKED);
+                "the peer was blocked".to_owned()
+            }
+            _ => {
+                close(&serve.connection, CloseCode::Forgotten, "this machine has forgotten you; pair again");
+                "the peer was forgotten".to_owned()
+            }
+        },
         error = serve.connection.closed() => error.to_string(),
         why = serve.read_control(control_rx) => why,
         why = write_control(control_tx, queue) => why,

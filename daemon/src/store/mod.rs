@@ -190,6 +190,7 @@ mod tests {
             label: label.to_owned(),
             addresses: vec!["192.0.2.1:7000".to_owned()],
             paired: 5,
+            ..PeerRecord::default()
         }
     }
 

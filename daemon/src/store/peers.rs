@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
+use crate::peer::Trust;
 
 /// A paired peer as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRecord {
     /// The public key, 64 hexadecimal digits.
     pub endpoint_id: String,
@@ -19,6 +20,9 @@ pub struct PeerRecord {
     /// When it was paired, in microseconds since the epoch.
     #[serde(default)]
     pub paired: u64,
+    /// What this machine thinks of it.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 impl Store {

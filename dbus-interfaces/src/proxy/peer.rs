@@ -10,6 +10,12 @@ pub trait Peer {
     /// End the pairing, and with it every claim and attachment between the two machines.
     fn forget(&self, options: &Options<'_>) -> Result<()>;
 
+    /// Call it something else on this machine.
+    fn set_label(&self, label: &str, options: &Options<'_>) -> Result<()>;
+
+    /// Block it, or end that; see [`crate::values::Trust`].
+    fn set_trust(&self, trust: &str, options: &Options<'_>) -> Result<()>;
+
     /// Its endpoint id, 64 hexadecimal digits.
     #[zbus(property(emits_changed_signal = "const"))]
     fn endpoint_id(&self) -> Result<String>;
@@ -17,6 +23,10 @@ pub trait Peer {
     /// Its name for people.
     #[zbus(property)]
     fn label(&self) -> Result<String>;
+
+    /// See [`crate::values::Trust`].
+    #[zbus(property)]
+    fn trust(&self) -> Result<String>;
 
     /// See [`crate::values::PeerState`].
     #[zbus(property)]

@@ -9,6 +9,7 @@ mod floods;
 mod gaps;
 mod readers;
 mod streams;
+mod trust;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -107,6 +108,7 @@ pub(crate) fn record(endpoint: &Endpoint, address: Option<SocketAddr>) -> PeerRe
         label: "tester".to_owned(),
         addresses: address.iter().map(SocketAddr::to_string).collect(),
         paired: 1,
+        ..PeerRecord::default()
     }
 }
 
@@ -408,6 +410,12 @@ async fn the_redeemer_is_told_what_is_wrong_with_its_ticket() {
     assert!(matches!(redeem(&good).await, Err(Error::TicketUsed)));
     redeemer.stop().await;
     inviter.stop().await;
+}
+
+/// A ticket of this daemon, with no other address than the one on the loopback interface.
+fn local(daemon: &Daemon, ticket: &str) -> String {
+    let addresses = vec![PeerAddress::Ip(address(&daemon.endpoint))];
+    Ticket { addresses, ..Ticket::parse(ticket).unwrap() }.to_text()
 }
 
 async fn make(daemon: &Daemon, lifetime_usec: u64) -> String {
