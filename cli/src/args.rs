@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Detach(Detach),
     /// Show what is attached, what is shared and what ended lately
     Status,
+    /// Have the daemon read its settings anew
+    Reload,
 }
 
 #[derive(Debug, Default, Args)]

@@ -133,6 +133,7 @@ fn answer(call: &Message, seen: &Mutex<Vec<Call>>) -> Message {
             Message::error(&header, "org.p2pusb1.Error.DeviceExcluded").build(&"usb1 can't be shared: it is a root hub")
         }
         "ShareDevice" => reply.build(&share_path("00c0ffee")),
+        "Reload" => reply.build(&vec!["network.relay"]),
         "Attach" => reply.build(&attachment_path(1)),
         "Detach" if path == attachment_path(2).as_str() => {
             Message::error(&header, "org.freedesktop.DBus.Error.AccessDenied").build(&"not authorized")
@@ -301,6 +302,14 @@ async fn pair_hands_the_ticket_on_and_names_the_peer() {
     assert_eq!(code, 0);
     assert!(stdout.starts_with("Paired with workshop."), "{stdout}");
     assert_eq!(calls, [call(&root(), "AddPeer", "(\"p2pusbticket\", @a{sv} {})")]);
+}
+
+#[tokio::test]
+async fn reload_calls_the_daemon_and_says_what_needs_a_restart() {
+    let ((code, stdout, _), calls) = ask(&["reload"]).await;
+    let expected = "The settings are in effect, but for network.relay: systemctl restart p2pusbd\n";
+    assert_eq!((code, stdout.as_str()), (0, expected));
+    assert_eq!(calls, [call(&root(), "Reload", "(@a{sv} {},)")]);
 }
 
 #[tokio::test]

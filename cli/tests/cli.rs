@@ -13,7 +13,7 @@ use std::{
 use common::{PrivateBus, p2pusb, run};
 
 /// Every verb with arguments that are right.
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 12] = [
     &[],
     &["list"],
     &["share", "1-2"],
@@ -25,6 +25,7 @@ const VERBS: [&[&str]; 11] = [
     &["attach", "1-2"],
     &["detach", "1-2"],
     &["status"],
+    &["reload"],
 ];
 
 fn program() -> Command {

@@ -1,20 +1,21 @@
-//! The settings file, `/etc/p2pusb/p2pusb.toml`: see p2pusb.toml(5).
+//! The settings, `/etc/p2pusb/p2pusb.toml` and `/etc/p2pusb/p2pusb.d/*.toml`: see p2pusb.toml(5).
 
+mod files;
 mod relay;
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use p2pusb_dbus::names::GRACE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::relay::own as own_relay;
-pub use self::relay::{Relay, RelayCa, RelayQuicPort};
-
-/// Where the settings are, unless `--config` names another file.
-pub const DEFAULT_PATH: &str = "/etc/p2pusb/p2pusb.toml";
+pub use self::{
+    files::{ConfigError, Loaded, Source},
+    relay::{Relay, RelayCa, RelayQuicPort},
+};
 
 /// All settings. An unknown key is an error: a misspelt setting that is silently ignored protects nobody.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `[network]`
@@ -24,7 +25,7 @@ pub struct Config {
 }
 
 /// How sessions behave, both those that this machine lends and those that it uses.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Session {
     /// How long a session outlives its connection, where neither its share nor its attachment says otherwise.
@@ -33,7 +34,7 @@ pub struct Session {
 
 /// How long a session outlives its connection, in whole seconds: 0 to 3600. Default: 60.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "u64", into = "u64")]
+#[serde(try_from = "toml::Value", into = "u64")]
 pub struct Grace(u32);
 
 impl Grace {
@@ -61,19 +62,34 @@ impl From<Grace> for u64 {
     }
 }
 
+/// What is no grace time, and what would be one.
+fn no_grace(written: impl std::fmt::Display) -> String {
+    format!("{written} is no grace time: it is a number of seconds from 0 to {GRACE_MAX_SECONDS}")
+}
+
 impl TryFrom<u64> for Grace {
     type Error = String;
 
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
         match u32::try_from(seconds) {
             Ok(short) if short <= GRACE_MAX_SECONDS => Ok(Self(short)),
-            _ => Err(format!("{seconds} is no grace time: it is a number of seconds from 0 to {GRACE_MAX_SECONDS}")),
+            _ => Err(no_grace(seconds)),
         }
     }
 }
 
+/// As it is written in a file.
+impl TryFrom<toml::Value> for Grace {
+    type Error = String;
+
+    fn try_from(written: toml::Value) -> Result<Self, Self::Error> {
+        let seconds = written.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
+        seconds.ok_or_else(|| no_grace(&written))?.try_into()
+    }
+}
+
 /// How this machine is reached.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "WrittenNetwork")]
 pub struct Network {
     /// The relay that helps when no direct path can be found. Default: none.
@@ -121,37 +137,17 @@ impl TryFrom<WrittenNetwork> for Network {
     }
 }
 
-/// What is wrong with a settings file.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It can't be read.
-    #[error("{path} can't be read: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It can't be understood. The source names the line and the valid choices.
-    #[error("{path} is wrong:\n{source}")]
-    Parse {
-        /// The file.
-        path: String,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
-}
-
 impl Config {
-    /// Reads the settings. A missing file means the defaults, unless `required`.
-    pub fn load(path: &Path, required: bool) -> Result<Self, ConfigError> {
-        let name = || path.display().to_string();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return Ok(Self::default()),
-            Err(source) => return Err(ConfigError::Read { path: name(), source }),
-        };
-        toml::from_str(&text).map_err(|source| ConfigError::Parse { path: name(), source: Box::new(source) })
+    /// The settings in which these differ from what the daemon was started with, and which it can't change as it runs.
+    pub fn need_a_restart(&self, running: &Self) -> Vec<&'static str> {
+        let (new, old) = (&self.network, &running.network);
+        let all = [
+            ("network.relay", new.relay != old.relay),
+            ("network.relay-ca", new.relay_ca != old.relay_ca),
+            ("network.relay-quic-port", new.relay_quic_port != old.relay_quic_port),
+            ("network.bind", new.bind != old.bind),
+        ];
+        all.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 }
 
@@ -180,8 +176,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_the_line_and_the_choices() {
-        let error = toml::from_str::<Config>("[network]\nrely = \"none\"").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("relay"), "{error}");
+    fn what_needs_a_restart_is_told_by_its_key() {
+        let old = Config::default();
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        assert_eq!(read("[session]\ngrace = 7").need_a_restart(&old), [""; 0]);
+        assert_eq!(
+            read("[network]\nrelay = \"public\"\nbind = []").need_a_restart(&old),
+            ["network.relay", "network.bind"]
+        );
+        let port = read("[network]\nrelay = \"https://a/\"\nrelay-quic-port = 5");
+        assert_eq!(port.need_a_restart(&read("[network]\nrelay = \"https://a/\"")), ["network.relay-quic-port"]);
     }
 }

@@ -113,6 +113,9 @@ pub enum Error {
         /// Of what.
         what: &'static str,
     },
+    /// The settings were to be read anew, and are wrong.
+    #[error("the settings stay as they were: {0}")]
+    SettingsInvalid(String),
     /// The caller's arguments were wrong.
     #[error("{0}")]
     InvalidArgs(String),

@@ -25,6 +25,7 @@ mod fuzz_seeds;
 pub mod net;
 pub mod peer;
 pub mod policy;
+mod reload;
 pub mod sd;
 pub mod share;
 #[doc(hidden)]

@@ -3,11 +3,7 @@
 //! Up: state, devices, endpoint, engine, objects, bus name, READY. Down: every device back and every port
 //! free, then the links, then the bus. Whichever part ends by itself ends the daemon, with its error.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use p2pusb_dbus::names::{
     BUS_NAME, RUNTIME_DIRECTORY_DEFAULT, STATE_DIRECTORY_DEFAULT,
@@ -22,10 +18,11 @@ use zbus::Connection;
 
 use crate::{
     attach, bus,
-    config::{Config, ConfigError},
+    config::{ConfigError, Source},
     engine::{Engine, EngineHandle, Inputs},
     net::{self, Admission, BindError},
     policy::Authorizer,
+    reload::{Reload, Settings},
     sd::notify,
     share::Claims,
     store::{Store, StoreError},
@@ -78,11 +75,18 @@ pub fn clean_up() -> Result<(), Failure> {
     Ok(())
 }
 
+/// `p2pusbd --check-config`: whether the settings are good; the files in which they are.
+pub fn check_config(source: &Source) -> Result<Vec<PathBuf>, Failure> {
+    Ok(source.read()?.files)
+}
+
 /// Runs the daemon until SIGTERM or SIGINT.
-pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failure> {
-    let config = Config::load(config_path, config_required)?;
+pub async fn run(source: Source) -> Result<(), Failure> {
+    let config = source.read()?.config;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::Io("SIGTERM", error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::Io("SIGINT", error))?;
+    // Until it is followed, a reload asks for what is being read anyway.
+    let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::Io("SIGHUP", error))?;
     clean_up()?;
 
     let runtime = directory(RUNTIME_DIRECTORY, RUNTIME_DIRECTORY_DEFAULT);
@@ -96,7 +100,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
         store.save_last_port(address.port())?;
     }
     let relay_mode = config.network.relay.mode();
-    let relay = tokio::spawn(net::relay::follow(endpoint.clone(), config.network.relay));
+    let relay = tokio::spawn(net::relay::follow(endpoint.clone(), config.network.relay.clone()));
     let bus = Connection::system().await?;
 
     let admission = Admission::default();
@@ -112,7 +116,10 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
     };
     let (engine, handle, changes) = Engine::new(inputs)?;
     let engine = tokio::spawn(engine.run());
-    let context = bus::Context { engine: handle.clone(), authorizer: Authorizer::new(bus.clone()) };
+    let (reload, requests) = Reload::new();
+    let settings = Settings { source, started_with: config, engine: handle.clone() };
+    let settings = tokio::spawn(settings.follow(hangup, requests));
+    let context = bus::Context { engine: handle.clone(), reload, authorizer: Authorizer::new(bus.clone()) };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
     let claims = Claims::new(handle.clone(), host.clone());
     let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims.clone()));
@@ -141,6 +148,7 @@ pub async fn run(config_path: &Path, config_required: bool) -> Result<(), Failur
     }
     relay.abort();
     moved.abort();
+    settings.abort();
     stop(handle, engine, endpoint, accept, host).await;
     failure.map_or(Ok(()), Err)
 }

@@ -226,12 +226,14 @@ fn the_unit_and_the_code_agree() {
     let daemon = destination_of("target/release/p2pusbd");
     assert_eq!(values(&unit, "ExecStart"), [daemon.as_str()]);
     assert_eq!(values(&unit, "ExecStopPost"), [format!("-{daemon} --cleanup")]);
+    let client = destination_of("target/release/p2pusb");
+    assert_eq!(values(&unit, "ExecReload"), [format!("{client} --no-ask-password reload")]);
     assert_eq!(values(&unit, "BusName"), [names::BUS_NAME]);
     let below = |folder: &str, path: &'static str| path.strip_prefix(folder).expect("the default is what systemd sets");
     assert_eq!(values(&unit, "StateDirectory"), [below("/var/lib/", names::STATE_DIRECTORY_DEFAULT)]);
     assert_eq!(values(&unit, "RuntimeDirectory"), [below("/run/", names::RUNTIME_DIRECTORY_DEFAULT)]);
     assert_eq!(destination_of(CONFIG), names::CONFIG_FILE_DEFAULT);
-    assert_eq!(destination_of("target/release/p2pusb"), "/usr/bin/p2pusb");
+    assert_eq!(client, "/usr/bin/p2pusb");
 }
 
 /// Runs systemd-analyze on a copy of the unit whose program exists here.
@@ -239,7 +241,11 @@ fn systemd_analyze(arguments: &[&str]) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let copy: PathBuf = folder.path().join("p2pusbd.service");
     let daemon = destination_of("target/release/p2pusbd");
-    fs::write(&copy, read(UNIT).replace(&daemon, env!("CARGO_BIN_EXE_p2pusbd"))).expect("the copy can be written");
+    let client = destination_of("target/release/p2pusb");
+    // Any program will do for the client: systemd only looks whether it is there.
+    let unit =
+        read(UNIT).replace(&daemon, env!("CARGO_BIN_EXE_p2pusbd")).replace(&client, env!("CARGO_BIN_EXE_p2pusbd"));
+    fs::write(&copy, unit).expect("the copy can be written");
     let output =
         Command::new("systemd-analyze").args(arguments).arg(&copy).env("SYSTEMD_PAGER", "").output().unwrap_or_else(
             |error| panic!("this test needs systemd-analyze (Debian: apt-get install systemd): {error}"),
@@ -276,7 +282,7 @@ fn udev_rules_run_nothing_and_start_nothing() {
 fn the_settings_stub_is_the_defaults() {
     let stub: toml::Table = read(CONFIG).parse().expect("the stub is TOML");
     assert!(stub.is_empty(), "{stub:?}");
-    p2pusbd::config::Config::load(&root().join(CONFIG), true).expect("the daemon reads the stub");
+    p2pusbd::config::Source::new(root().join(CONFIG), true).read().expect("the daemon reads the stub");
 }
 
 #[test]
@@ -320,7 +326,7 @@ fn the_example_in_the_page_about_the_settings_is_understood() {
     fs::write(&file, &example).expect("the example can be written");
     let table: toml::Table = example.parse().unwrap_or_else(|error| panic!("{error}"));
     assert!(table.contains_key("network"), "{example}");
-    p2pusbd::config::Config::load(&file, true).unwrap_or_else(|error| panic!("{error}"));
+    p2pusbd::config::Source::new(&file, true).read().unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]

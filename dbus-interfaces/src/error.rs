@@ -100,6 +100,8 @@ error_names! {
         TimedOut,
         /// The daemon holds as many of these as it is willing to.
         LimitReached,
+        /// The settings are wrong; the message names file and line. The daemon keeps those that it has.
+        SettingsInvalid,
     }
     standard {
         /// polkit, or its absence, forbids this to the caller.
@@ -188,7 +190,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 27);
+        assert_eq!(ErrorName::ALL.len(), 28);
     }
 
     #[test]

@@ -55,9 +55,11 @@ pub mod action {
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
     /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`, `Peer.SetLabel`, `Peer.SetTrust`.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
+    /// `Manager.Reload`.
+    pub const CONFIGURE: &str = "org.p2pusb1.configure";
 
     /// All of them.
-    pub const ALL: [&str; 3] = [SHARE_DEVICE, ATTACH_DEVICE, MANAGE_PEERS];
+    pub const ALL: [&str; 4] = [SHARE_DEVICE, ATTACH_DEVICE, MANAGE_PEERS, CONFIGURE];
 }
 
 /// Keys of the `a{sv}` options that methods take. A key that a method does not know is an error.

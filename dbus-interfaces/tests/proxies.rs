@@ -86,6 +86,7 @@ fn answer(interface: &Interface<'_>, call: &Message, asked: &Mutex<Asked>) -> Me
             match out.as_str() {
                 "" => reply.build(&()),
                 "s" => reply.build(&"text"),
+                "as" => reply.build(&vec!["text"]),
                 "o" => reply.build(&ObjectPath::from_static_str(ROOT_PATH).unwrap()),
                 other => panic!("the XML has a reply that this test has no value for: {other}"),
             }
@@ -169,6 +170,7 @@ agrees!(
         p.create_ticket(&options).await.unwrap();
         p.add_peer("ticket", &options).await.unwrap();
         p.share_device(&ObjectPath::from_static_str("/a").unwrap(), &options).await.unwrap();
+        p.reload(&options).await.unwrap();
     }
 );
 

@@ -8,6 +8,7 @@ mod invite;
 mod list;
 mod pair;
 mod peers;
+mod reload;
 mod rename;
 mod share;
 mod status;
@@ -48,6 +49,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Attach(args)) => attach::run(&mut bus, args).await,
         Some(Verb::Detach(args)) => detach::run(&mut bus, args).await,
         Some(Verb::Status) => status::run(&bus).await,
+        Some(Verb::Reload) => reload::run(&mut bus).await,
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     net::{self, Admission},
     peer::PeerId,
     policy::Authorizer,
+    reload::Reload,
     store::{PeerRecord, Store},
 };
 
@@ -186,7 +187,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     tokio::spawn(engine.run());
 
     let (show, shown) = mpsc::channel(64);
-    let context = Context { engine: handle, authorizer: Authorizer::new(server.clone()) };
+    let context = Context { engine: handle, reload: Reload::new().0, authorizer: Authorizer::new(server.clone()) };
     tokio::spawn(serve(server, context, shown));
     for object in objects(peer.into()) {
         show.send(Change::Set(object)).await.unwrap();

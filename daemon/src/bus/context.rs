@@ -3,12 +3,13 @@
 use p2pusb_dbus::MethodError;
 use zbus::message::Header;
 
-use crate::{engine::EngineHandle, policy::Authorizer};
+use crate::{engine::EngineHandle, policy::Authorizer, reload::Reload};
 
-/// The engine, and the gate before it.
+/// The engine, who reads the settings, and the gate before both.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) engine: EngineHandle,
+    pub(crate) reload: Reload,
     pub(crate) authorizer: Authorizer,
 }
 

@@ -29,6 +29,7 @@ impl From<Error> for MethodError {
             Error::Cancelled(_) => ErrorName::Cancelled,
             Error::TimedOut(_) => ErrorName::TimedOut,
             Error::LimitReached { .. } => ErrorName::LimitReached,
+            Error::SettingsInvalid(_) => ErrorName::SettingsInvalid,
             Error::InvalidArgs(_) => ErrorName::InvalidArgs,
             Error::Failed { .. } => ErrorName::Failed,
         };

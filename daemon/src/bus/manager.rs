@@ -93,6 +93,18 @@ impl Manager {
         Ok(path::share_path(&self.context.settled(result).await?))
     }
 
+    #[zbus(out_args("need_restart"))]
+    async fn reload(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<Vec<String>, MethodError> {
+        self.context.authorize(&header, action::CONFIGURE, &[]).await?;
+        Options::new(options).done()?;
+        let result = self.context.reload.now().await;
+        Ok(self.context.settled(result).await?.into_iter().map(str::to_owned).collect())
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")

@@ -41,6 +41,8 @@ pub(super) struct Attachment {
     was_attached: bool,
     /// How long it outlives its connection; `None` leaves it to the settings.
     pub(super) grace: Option<Grace>,
+    /// How long its session does: what was true when that began.
+    session_grace: Grace,
     /// Its connection is lost, and waited for until then, in microseconds since the epoch.
     lost_until: Option<u64>,
     /// Whether it is attached again by itself, until somebody ends it.
@@ -73,6 +75,7 @@ impl Attachment {
             since: 0,
             was_attached: false,
             grace: wish.grace,
+            session_grace: Grace::default(),
             lost_until: None,
             keep: wish.keep,
             owner_uid: uid,
@@ -166,6 +169,7 @@ impl Engine {
         self.last_session += 1;
         attachment.state = "connecting";
         attachment.last_error.clear();
+        attachment.session_grace = attachment.grace.unwrap_or(self.grace);
         attachment.stop = Stop::default();
         attachment.bound = Arc::default();
         // An earlier process knew no more of it than its name.
@@ -179,7 +183,7 @@ impl Engine {
             kernel: self.kernel.clone(),
             link,
             links: peer.links().ok_or_else(|| peer.unreachable())?,
-            grace: attachment.grace.unwrap_or(self.grace).into(),
+            grace: attachment.session_grace.into(),
             peer_label: attachment.peer_label.clone(),
             device: attachment.remote_id.clone(),
             product: attachment.facts.name(),
@@ -240,7 +244,7 @@ impl Engine {
         let of = |place: &Place| sysfs.components().any(|folder| folder.as_os_str() == place.bus_path.as_str());
         let ours = self.attachments.iter().find(|(_, attachment)| attachment.place.as_ref().is_some_and(of));
         let Some((&number, attachment)) = ours else { return };
-        let grace = attachment.grace.unwrap_or(self.grace).into();
+        let grace = attachment.session_grace.into();
         spawn_blocking(move || match attach::wait_longer(&sysfs, grace) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => debug!("{} is gone already", sysfs.display()),
@@ -402,7 +406,7 @@ impl Engine {
             controller: place.controller,
             port: place.port,
             since: attachment.since,
-            grace: attachment.grace.unwrap_or(self.grace),
+            grace: if attachment.waits() { attachment.grace.unwrap_or(self.grace) } else { attachment.session_grace },
             lost_until: attachment.lost_until.unwrap_or(0),
             keep: attachment.keep,
             owner_uid: attachment.owner_uid,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::handle::{AttachWish, Grant, ShareWish};
 use crate::{
     attach::Place,
-    config::Grace,
+    config::{Config, Grace},
     error::Result,
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
@@ -73,6 +73,11 @@ pub(super) enum Command {
     Detach {
         attachment: u32,
         reply: Reply<()>,
+    },
+    /// New settings.
+    Apply {
+        config: Box<Config>,
+        reply: oneshot::Sender<()>,
     },
     /// Answered when everything so far has been published and shown.
     Sync {

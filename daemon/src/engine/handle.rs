@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{Command, Reply};
 use crate::{
     attach::Place,
-    config::Grace,
+    config::{Config, Grace},
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
@@ -159,6 +159,11 @@ impl EngineHandle {
     /// Detaches; answers when the port is free and the peer has its device back.
     pub async fn detach(&self, attachment: u32) -> Result<()> {
         self.call(|reply| Command::Detach { attachment, reply }).await
+    }
+
+    /// New settings; answers when they count.
+    pub(crate) async fn apply(&self, config: Config) {
+        self.ask(|reply| Command::Apply { config: Box::new(config), reply }).await;
     }
 
     /// Waits until everything that has happened so far can be seen.

@@ -9,6 +9,7 @@ mod command;
 mod devices;
 mod handle;
 mod peers;
+mod settings;
 mod shares;
 mod state;
 #[cfg(test)]

@@ -53,6 +53,13 @@ impl Share {
         Self { record, peers, grace, claim: None, revoked: Vec::new() }
     }
 
+    /// The settings say something else now; a share with a grace time of its own does not care.
+    pub(super) fn follow_settings(&self, grace: Grace) {
+        if self.record.grace.is_none() {
+            self.grace.send_replace(grace);
+        }
+    }
+
     pub(super) fn is_claimed(&self) -> bool {
         self.claim.is_some()
     }

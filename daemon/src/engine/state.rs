@@ -191,6 +191,10 @@ impl Engine {
             }
             Command::Attach { peer, device, wish, uid, reply } => self.attach(peer, device, wish, uid, reply).await,
             Command::Detach { attachment, reply } => self.detach(attachment, reply).await,
+            Command::Apply { config, reply } => {
+                self.apply(*config).await;
+                let _ = reply.send(());
+            }
             Command::Sync { reply } => self.say(Change::Barrier(reply)).await,
             Command::Hotplug(event) => self.hotplug(event).await,
             Command::PeerSeen { peer, addresses, reply } => {

@@ -175,6 +175,26 @@ async fn what_was_wanted_of_a_peer_that_is_not_there_is_dropped() {
 }
 
 #[tokio::test]
+async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
+    let (_folder, store) = kept(&["0000000a", "0000000b"]);
+    for (id, grace) in [("0000000c", None), ("0000000d", Some(Grace::try_from(5).unwrap()))] {
+        let (stable_id, product) = (format!("stable {id}"), "Disk".to_owned());
+        let id = id.to_owned();
+        let record = ShareRecord { id, stable_id, product, peers: Vec::new(), force: false, grace, owner_uid: 0 };
+        store.save_share(&record).unwrap();
+    }
+    let running = Running::start(&store).await;
+    running.engine.apply(toml::from_str("[session]\ngrace = 7").unwrap()).await;
+    assert_eq!(running.share("0000000c").await.grace.seconds(), 7);
+    assert_eq!(running.share("0000000d").await.grace.seconds(), 5);
+    let waiting = running.attachments().await;
+    let mut waiting: Vec<_> = waiting.iter().map(|view| (&view.remote_id[..], view.grace.seconds())).collect();
+    waiting.sort_unstable();
+    assert_eq!(waiting, [("0000000a", 200), ("0000000b", 7)]);
+    running.engine.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() {
     let (_folder, store) = kept(&[]);
     let record = ShareRecord {

@@ -18,6 +18,14 @@ pub fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
+/// The settings are being read anew; [`ready`] ends that.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => warn!("the service manager can't be told: {error}"),
+    }
+}
+
 /// The end has begun.
 pub fn stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("giving every device back")]);

@@ -21,6 +21,9 @@ pub trait Manager {
     /// although this machine depends on it.
     fn share_device(&self, device: &ObjectPath<'_>, options: &Options<'_>) -> Result<OwnedObjectPath>;
 
+    /// Read the settings anew; answers with the keys of those that need a restart.
+    fn reload(&self, options: &Options<'_>) -> Result<Vec<String>>;
+
     /// The daemon's version.
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> Result<String>;
