@@ -1,5 +1,6 @@
 //! The settings, `/etc/p2pusb/p2pusb.toml` and `/etc/p2pusb/p2pusb.d/*.toml`: see p2pusb.toml(5).
 
+mod attach;
 mod files;
 mod relay;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::relay::own as own_relay;
 pub use self::{
+    attach::Attach,
     files::{ConfigError, Loaded, Source},
     relay::{Relay, RelayCa, RelayQuicPort},
 };
@@ -22,6 +24,8 @@ pub struct Config {
     pub network: Network,
     /// `[session]`
     pub session: Session,
+    /// `[attach]`
+    pub attach: Attach,
 }
 
 /// How sessions behave, both those that this machine lends and those that it uses.

@@ -43,6 +43,14 @@ pub enum Error {
     /// There is no such share.
     #[error("{0} is not shared (any more)")]
     NotShared(String),
+    /// This machine's own rules keep the device away from its kernel.
+    #[error("{device} is not accepted here: {reason}")]
+    DeviceNotAccepted {
+        /// What was asked for.
+        device: String,
+        /// What it has that it must not have.
+        reason: String,
+    },
     /// This machine has it attached already.
     #[error("{0} is attached here already")]
     AlreadyAttached(String),

@@ -112,6 +112,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
         relay_mode,
         kernel: attach::kernel(),
         grace: config.session.grace,
+        accept: config.attach.clone().into(),
         devices,
     };
     let (engine, handle, changes) = Engine::new(inputs)?;

@@ -63,6 +63,9 @@ error_names! {
         /// This machine depends on the device (its only keyboard, a mounted disk); the option
         /// `force` shares it all the same.
         DeviceSensitive,
+        /// This machine's settings keep a device with such interfaces away from its kernel, or the device has others
+        /// than those that it was offered with.
+        DeviceNotAccepted,
         /// There is a share for this device already.
         AlreadyShared,
         /// The share does not exist any more.

@@ -192,6 +192,8 @@ values! {
         Stopped = "stopped",
         /// One of the two machines has blocked the other.
         PeerBlocked = "peer-blocked",
+        /// It presented an interface that it must not have here.
+        NotAccepted = "not-accepted",
     }
 }
 

@@ -6,7 +6,7 @@
 . "${0%/*}/../lib/lab.sh"
 
 LIES='nothing total-over total-under total-grows endpoints interfaces number duplicate zero packet-size configurations
-    name changes silent'
+    name changes two-faced silent'
 # What lab-tool's device is: vendor and product.
 LIAR=0525:a4ac
 # What kernels say when something went wrong in them.
@@ -93,6 +93,11 @@ lie() {
         changes)
             expect_match 'why it is not attached' 'not plugged in any more' "$said"
             wait_for 10 "A's kernel has what it is now" device_path lie
+            ;;
+        # A's kernel has seen its better side twice: when it was plugged in, and in that reset.
+        two-faced)
+            expect_match 'why it is not attached' 'not accepted here: it presents a keyboard .03:01:01.' "$said"
+            expect "B's kernel has bound no driver to it" not grep -qE 'input:|hid-generic' <<<"$(dmesg)"
             ;;
         # Its driver on A waits for the answer to a command before it lets go.
         silent) expect_match 'why it is not attached' 'took too long' "$said" ;;

@@ -86,6 +86,8 @@ wire_enum! {
         Stopped = 9 => "stopped",
         /// One of the two machines was told to block the other.
         PeerBlocked = 10 => "peer-blocked",
+        /// The importer's own rules keep the device away from its kernel, since it presents other interfaces.
+        NotAccepted = 11 => "not-accepted",
     }
     unknown => PeerStopped
 }
@@ -116,6 +118,7 @@ impl fmt::Display for EndReason {
             Self::ProtocolError => "the machines did not understand each other",
             Self::Stopped => "p2pusbd stopped",
             Self::PeerBlocked => "one of the machines has blocked the other",
+            Self::NotAccepted => "the device is not what it may be here",
         })
     }
 }

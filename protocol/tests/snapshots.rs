@@ -519,9 +519,10 @@ fn the_numbers_of_enums() {
         EndReason::ProtocolError,
         EndReason::Stopped,
         EndReason::PeerBlocked,
+        EndReason::NotAccepted,
     ];
     assert_eq!(reasons, EndReason::ALL);
-    assert_eq!(numbers(&reasons, ended, 1), (0..=10).collect::<Vec<u8>>());
+    assert_eq!(numbers(&reasons, ended, 1), (0..=11).collect::<Vec<u8>>());
 
     let refused = |reason| {
         let detail = String::new();
@@ -576,7 +577,8 @@ fn the_numbers_of_enums() {
 fn the_names_of_enums() {
     let reasons: Vec<&str> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let expected = "detached device-unplugged share-revoked peer-stopped peer-lost peer-forgotten \
-                    kernel-detached device-failed protocol-error stopped peer-blocked";
+                    kernel-detached device-failed protocol-error stopped peer-blocked \
+                    not-accepted";
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();

@@ -142,6 +142,7 @@ fn end_reason(reason: &str) -> &'static str {
         EndReason::ProtocolError => "the peer sent something that it must not",
         EndReason::Stopped => "p2pusbd was stopped here",
         EndReason::PeerBlocked => "one of the machines has blocked the other",
+        EndReason::NotAccepted => "it presented what it must not be here",
         _ => "unknown",
     }
 }

@@ -12,6 +12,8 @@ const ENDPOINT_LEN: usize = 7;
 pub(super) fn check(raw: &[u8]) {
     let Some(descriptors) = Descriptors::parse(raw) else { return };
     let lengths = descriptors.configurations.iter().map(check_configuration);
+    let mut interfaces = descriptors.configurations.iter().flat_map(|configuration| &configuration.interfaces);
+    assert!(interfaces.all(|interface| descriptors.classes.contains(&interface.class)));
     // Nothing was made out of thin air, and nothing was read twice.
     assert!(DEVICE_LEN + lengths.sum::<usize>() <= raw.len());
 }
@@ -20,11 +22,10 @@ pub(super) fn check(raw: &[u8]) {
 fn check_configuration(configuration: &Configuration) -> usize {
     let numbers = configuration.interface_numbers();
     assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.iter().all(|&number| number < 32));
-    let classes = configuration.classes();
     let mut len = CONFIGURATION_LEN;
     for (at, interface) in configuration.interfaces.iter().enumerate() {
         len += INTERFACE_LEN + interface.endpoints.len() * ENDPOINT_LEN;
-        assert!(numbers.contains(&interface.number) && classes.contains(&interface.class));
+        assert!(numbers.contains(&interface.number));
         let same = |other: &&Interface| (other.number, other.alternate) == (interface.number, interface.alternate);
         assert_eq!(configuration.interfaces[at..].iter().filter(same).count(), 1);
         let held = EndpointSet::of_interface(configuration, interface.number);

@@ -18,8 +18,8 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use iroh::endpoint::{RecvStream, SendStream, WriteError};
 use p2pusb_protocol::{
-    Complete, ControlMessage, EndReason, FieldError, ImporterLane, LaneMessage, LanePosition, MAX_LANES,
-    MAX_URBS_PER_LANE, ProtocolError, SessionId, Speed, Submit, UrbFlags, UrbStatus, iso,
+    Complete, ControlMessage, EndReason, FieldError, ImporterLane, InterfaceClass, LaneMessage, LanePosition,
+    MAX_LANES, MAX_URBS_PER_LANE, ProtocolError, SessionId, Speed, Submit, UrbFlags, UrbStatus, iso,
 };
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _, BufReader},
@@ -45,6 +45,8 @@ use crate::{
         },
         link::Connected,
     },
+    policy::{Presentable, Unaccepted},
+    usb,
 };
 
 /// Commands of the kernel that wait for the pump.
@@ -65,6 +67,11 @@ const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(100);
 /// How long no request may come on endpoint 0 until the kernel is taken to have given up a device that is gone. Its hub
 /// driver asks again at once, a few times, and then resets the port, which takes longer than this.
 const GONE_QUIET: Duration = Duration::from_millis(10);
+/// A configuration is asked for with these, in table 9-4 of the USB 2.0 specification: bmRequestType, bRequest, and the upper
+/// half of wValue.
+const GET_DESCRIPTOR_TYPE: u8 = 0x80;
+const GET_DESCRIPTOR: u8 = 6;
+const CONFIGURATION: u8 = 2;
 /// A lane that the peer closes is followed by the end of the session or the connection. This is how long that may take.
 const LANE_END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -94,7 +101,15 @@ pub(super) enum Switch {
 struct Gone {
     /// When nothing has been asked for long enough.
     due: Option<Instant>,
-    quiet: Option<oneshot::Sender<()>>,
+    last: Option<Last>,
+}
+
+/// What is to be done when the kernel has given up a device that is gone.
+enum Last {
+    /// Say so.
+    Word(oneshot::Sender<()>),
+    /// Stop for this reason.
+    Stop(Unaccepted),
 }
 
 /// A URB between the kernel's submit and its answer, with all that it takes to send it again.
@@ -171,10 +186,21 @@ enum Fault {
     /// The kernel closed the port, or its socket failed.
     Kernel,
     Protocol(String),
+    Unaccepted(Unaccepted),
+}
+
+/// What became of the pump.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// The session is over.
+    Over(EndReason),
+    /// The device presents what it must not be here. The kernel has not seen it.
+    Unaccepted(Unaccepted),
 }
 
 pub(super) struct Pump {
     session: SessionId,
+    presentable: Presentable,
     counters: Arc<Counters>,
     buffers: Arc<Buffers>,
     line: Option<Line>,
@@ -192,17 +218,36 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    pub(super) fn new(session: SessionId, speed: Speed, link: Connected, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        session: SessionId,
+        speed: Speed,
+        link: Connected,
+        presentable: Presentable,
+        counters: Arc<Counters>,
+    ) -> Self {
         let buffers = Arc::new(Buffers::new());
         let (line, events) = Line::new(link, buffers.clone());
         let (lanes, urbs) = (HashMap::new(), HashMap::new());
         let (ahead, round_trip, line) = (Ahead::new(speed), Duration::ZERO, Some(line));
         let (acknowledge, gone) = (None, None);
-        Self { session, counters, buffers, line, events, lanes, urbs, ahead, round_trip, acknowledge, gone }
+        Self {
+            session,
+            presentable,
+            counters,
+            buffers,
+            line,
+            events,
+            lanes,
+            urbs,
+            ahead,
+            round_trip,
+            acknowledge,
+            gone,
+        }
     }
 
     /// Pumps until the kernel stops or the peer breaks the protocol. Dropping the future stops it, too.
-    pub(super) async fn run(mut self, socket: UnixStream, mut switches: mpsc::Receiver<Switch>) -> EndReason {
+    pub(super) async fn run(mut self, socket: UnixStream, mut switches: mpsc::Receiver<Switch>) -> Stopped {
         let (from_kernel, mut to_kernel) = socket.into_split();
         let (commands_tx, mut commands) = mpsc::channel(COMMAND_QUEUE);
         let (replies, mut replied) = mpsc::channel::<Reply>(REPLY_QUEUE);
@@ -240,7 +285,7 @@ impl Pump {
                     }
                     Switch::Resume { link, lanes } => self.resume(link, &lanes).await,
                     Switch::Gone { quiet } => {
-                        self.give_up(quiet);
+                        self.give_up(Last::Word(quiet));
                         Ok(())
                     }
                 },
@@ -249,10 +294,7 @@ impl Pump {
                     Ok(())
                 }
                 () = moment(self.ahead.due()) => Ok(()),
-                () = moment(self.gone.as_ref().and_then(|gone| gone.due)) => {
-                    self.quiet();
-                    Ok(())
-                }
+                () = moment(self.gone.as_ref().and_then(|gone| gone.due)) => self.quiet(),
             };
             let result = match result {
                 Ok(()) => self.settle(&replies, &mut replied, &answers).await,
@@ -263,11 +305,12 @@ impl Pump {
             }
         };
         match fault {
-            Fault::Kernel => EndReason::KernelDetached,
+            Fault::Kernel => Stopped::Over(EndReason::KernelDetached),
             Fault::Protocol(what) => {
                 warn!("the peer broke the protocol: {what}");
-                EndReason::ProtocolError
+                Stopped::Over(EndReason::ProtocolError)
             }
+            Fault::Unaccepted(unaccepted) => Stopped::Unaccepted(unaccepted),
         }
     }
 
@@ -325,9 +368,13 @@ impl Pump {
     /// whoever submitted it: drivers are told to stop, but a reset of the device that the hub's driver is about waits for
     /// its own requests, on endpoint 0, for five seconds each (USB_CTRL_GET_TIMEOUT). So these are answered; the
     /// drivers' are not, because a driver that sees an error begins to repair the device.
-    fn give_up(&mut self, quiet: oneshot::Sender<()>) {
+    fn give_up(&mut self, last: Last) {
         self.pause();
         let mut due = Instant::now();
+        if matches!(last, Last::Stop(_)) {
+            // The kernel has just been told for the first time.
+            due += GONE_QUIET;
+        }
         if let Some(mut control) = self.lanes.remove(&0) {
             let sent = control.state.pending().map(|(_, urb)| urb.refused());
             let waiting = control.waiting.drain(..).map(|urb| urb.refused());
@@ -337,16 +384,20 @@ impl Pump {
                 self.ahead.reply(answer);
             }
         }
-        self.gone = Some(Gone { due: Some(due), quiet: Some(quiet) });
+        self.gone = Some(Gone { due: Some(due), last: Some(last) });
     }
 
     /// The kernel has given up the device that is gone.
-    fn quiet(&mut self) {
-        if let Some(Gone { due, quiet }) = &mut self.gone {
-            *due = None;
+    fn quiet(&mut self) -> Result<(), Fault> {
+        let Some(Gone { due, last }) = &mut self.gone else { return Ok(()) };
+        *due = None;
+        match last.take() {
             // Whoever asked may be gone; then nobody needs to know.
-            let _ = quiet.take().map(|quiet| quiet.send(()));
+            Some(Last::Word(quiet)) => drop(quiet.send(())),
+            Some(Last::Stop(unaccepted)) => return Err(Fault::Unaccepted(unaccepted)),
+            None => {}
         }
+        Ok(())
     }
 
     /// Goes on over another connection: sends what did not come to the peer, then what has waited.
@@ -476,6 +527,11 @@ impl Pump {
             self.counters.count(urb.input, 0);
             return reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await;
         }
+        if let Err(unaccepted) = urb.presents(&payload).try_for_each(|interface| self.presentable.check(interface)) {
+            let (_, answer) = urb.refused();
+            self.give_up(Last::Stop(unaccepted));
+            return reply(replies, answer).await;
+        }
         let (answer, actual_length) =
             urb.answer(complete, payload).map_err(|error| Fault::Protocol(error.to_string()))?;
         self.counters.count(urb.input, actual_length);
@@ -499,6 +555,13 @@ impl Urb {
         let submit = Submit { seq, received, flags, length, setup, packets: self.packets.count() };
         let payload = Payload { table: iso::encode_lengths(&lengths), data: self.data.clone() };
         (LaneMessage::Submit(submit), payload)
+    }
+
+    /// The interfaces of the configuration that a completion shows to the kernel, where that is what was asked for. The
+    /// kernel binds drivers to those of the last one that it has read whole.
+    fn presents<'a>(&self, payload: &'a [u8]) -> impl Iterator<Item = InterfaceClass> + use<'a> {
+        let asked = matches!(self.setup, Some([GET_DESCRIPTOR_TYPE, GET_DESCRIPTOR, _, CONFIGURATION, ..]));
+        usb::interfaces_of(if asked { payload } else { &[] })
     }
 
     /// What the kernel is told where there is no device any longer, and the number of what that answers.

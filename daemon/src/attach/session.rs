@@ -19,13 +19,14 @@ use tracing::{debug, info, warn};
 
 use super::{
     Counters,
-    pump::{Pump, Switch},
+    pump::{Pump, Stopped, Switch},
     virtual_host::{Port, VirtualHost},
 };
 use crate::{
     engine::EngineHandle,
     error::{Error, Result},
     net::link::{Connected, Notice},
+    policy::Presentable,
     stop::Stop,
 };
 
@@ -68,6 +69,8 @@ pub(crate) struct Request {
     pub(crate) product: String,
     /// The device's speed, which decides the port.
     pub(crate) speed: Speed,
+    /// What it may present to the kernel.
+    pub(crate) presentable: Presentable,
     /// Ends it.
     pub(crate) stop: Stop,
     /// Hears when the kernel has configured the device and found its drivers.
@@ -109,7 +112,11 @@ pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndRea
     let by_us = matches!(
         &result,
         Ok(Ended { by_peer: false, .. })
-            | Err(Error::TimedOut(_) | Error::Cancelled(_) | Error::NoFreePort(_) | Error::Failed { .. })
+            | Err(Error::TimedOut(_)
+                | Error::Cancelled(_)
+                | Error::NoFreePort(_)
+                | Error::DeviceNotAccepted { .. }
+                | Error::Failed { .. })
     );
     let Line { link, mut notices } = line;
     if by_us {
@@ -189,7 +196,8 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
         }
     };
     let (switch, switches) = mpsc::channel(1);
-    let pump = Pump::new(request.session, request.speed, line.link.clone(), request.counters.clone());
+    let (link, counters) = (line.link.clone(), request.counters.clone());
+    let pump = Pump::new(request.session, request.speed, link, request.presentable.clone(), counters);
     let pump = pump.run(ours, switches);
     let ends = async {
         let ended = tokio::select! {
@@ -211,7 +219,13 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
     let ended = tokio::select! {
         biased;
         ended = ends => ended,
-        reason = pump => Ok(Ended { reason, by_peer: false }),
+        stopped = pump => match stopped {
+            Stopped::Over(reason) => Ok(Ended { reason, by_peer: false }),
+            Stopped::Unaccepted(unaccepted) => Err(Error::DeviceNotAccepted {
+                device: format!("{} of {}", request.product, request.peer_label),
+                reason: unaccepted.to_string(),
+            }),
+        },
     };
     if let Err(error) = kernel.detach(&port) {
         warn!(P2PUSB_ATTACHMENT = request.id, "the kernel did not detach port {}: {error}", port.number);

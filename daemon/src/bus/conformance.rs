@@ -28,7 +28,7 @@ use crate::{
     },
     net::{self, Admission},
     peer::PeerId,
-    policy::Authorizer,
+    policy::{Accept, Authorizer},
     reload::Reload,
     store::{PeerRecord, Store},
 };
@@ -181,6 +181,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         relay_mode: "none",
         kernel: crate::attach::kernel(),
         grace: Grace::default(),
+        accept: Accept::default(),
         devices: Vec::new(),
     };
     let (engine, handle, mut changes) = Engine::new(inputs).unwrap();

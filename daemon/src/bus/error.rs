@@ -11,6 +11,7 @@ impl From<Error> for MethodError {
             Error::DeviceExcluded { .. } => ErrorName::DeviceExcluded,
             Error::DeviceSensitive { .. } => ErrorName::DeviceSensitive,
             Error::DeviceBusy { .. } => ErrorName::DeviceBusy,
+            Error::DeviceNotAccepted { .. } => ErrorName::DeviceNotAccepted,
             Error::AlreadyShared(_) => ErrorName::AlreadyShared,
             Error::NotShared(_) => ErrorName::NotShared,
             Error::AlreadyAttached(_) => ErrorName::AlreadyAttached,

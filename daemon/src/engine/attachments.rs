@@ -146,6 +146,12 @@ impl Engine {
             return Err(Error::LimitReached { limit: MAX_ATTACHMENTS, what: "attachments" });
         }
         let peer_label = peer.label().to_owned();
+        self.accept.device(id, &peer_label, &facts.interfaces).check_offer().map_err(|unaccepted| {
+            Error::DeviceNotAccepted {
+                device: format!("{} of {peer_label}", facts.name()),
+                reason: unaccepted.to_string(),
+            }
+        })?;
         // Whoever asks now need not wait for what was to come by itself, and gets the same one.
         let waiting = self.attachments.iter().find(|(_, other)| other.peer == id && other.remote_id == remote_id);
         let number = match waiting {
@@ -188,6 +194,7 @@ impl Engine {
             device: attachment.remote_id.clone(),
             product: attachment.facts.name(),
             speed: attachment.facts.speed,
+            presentable: self.accept.device(attachment.peer, &attachment.peer_label, &attachment.facts.interfaces),
             stop: attachment.stop.clone(),
             bound: attachment.bound.clone(),
             counters: attachment.counters.clone(),
@@ -301,7 +308,7 @@ impl Engine {
         // an answer, or has asked for its end, the answer is the end.
         let may_come_back = match &result {
             Ok(reason) => matches!(reason, EndReason::PeerLost | EndReason::PeerStopped | EndReason::Stopped),
-            Err(Error::NotShared(_)) => false,
+            Err(Error::NotShared(_) | Error::DeviceNotAccepted { .. }) => false,
             Err(Error::Cancelled(_)) => stopping,
             Err(_) => true,
         };
@@ -335,12 +342,17 @@ impl Engine {
                 "{name} was not attached: {error}"
             ),
         }
-        if let (Ok(reason), true) = (&result, was_attached) {
+        let reason = match &result {
+            Ok(reason) => Some(*reason),
+            Err(Error::DeviceNotAccepted { .. }) => Some(EndReason::NotAccepted),
+            Err(_) => None,
+        };
+        if let (Some(reason), true) = (reason, was_attached) {
             let ended = EndedView {
                 when: now_usec(),
                 peer: attachment.peer_label.clone(),
                 product: attachment.facts.name(),
-                reason: *reason,
+                reason,
             };
             self.recently_ended.push_back(ended);
             if self.recently_ended.len() > RECENTLY_ENDED_MAX {

@@ -8,6 +8,8 @@ impl Engine {
     /// of its own: that is the owner's to say at any time.
     pub(super) async fn apply(&mut self, config: Config) {
         self.grace = config.session.grace;
+        // What is attached stays; this is asked when a session begins.
+        self.accept = config.attach.into();
         for share in self.shares.values() {
             share.follow_settings(self.grace);
         }

@@ -30,6 +30,7 @@ use crate::{
     error::{Error, Result},
     net::Admission,
     peer::PeerId,
+    policy::Accept,
     store::{Store, StoreError, TicketRecord},
     usb::{BusPath, DeviceInfo},
 };
@@ -54,6 +55,8 @@ pub(crate) struct Inputs {
     pub(crate) kernel: Arc<dyn VirtualHost>,
     /// How long sessions outlive their connections, where nobody has said otherwise.
     pub(crate) grace: Grace,
+    /// What peers' devices may be here.
+    pub(crate) accept: Accept,
     /// What is plugged in at the start.
     pub(crate) devices: Vec<DeviceInfo>,
 }
@@ -77,6 +80,7 @@ pub struct Engine {
     pub(super) offers: watch::Sender<Offers>,
     pub(super) kernel: Arc<dyn VirtualHost>,
     pub(super) grace: Grace,
+    pub(super) accept: Accept,
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
     is_stopping: bool,
@@ -103,7 +107,7 @@ impl Engine {
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
-        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, devices } = inputs;
+        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, devices } = inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
         let mut engine = Self {
             tickets: store.tickets()?,
@@ -122,6 +126,7 @@ impl Engine {
             offers,
             kernel,
             grace,
+            accept,
             relay_mode,
             stopping: None,
             is_stopping: false,

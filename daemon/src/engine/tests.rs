@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     net::{self, Admission},
     peer::PeerId,
+    policy::Accept,
     store::{AttachmentRecord, PeerRecord, ShareRecord, Store},
 };
 
@@ -39,6 +40,7 @@ impl Running {
             relay_mode: "none",
             kernel: crate::attach::kernel(),
             grace: Grace::default(),
+            accept: Accept::default(),
             devices: Vec::new(),
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();

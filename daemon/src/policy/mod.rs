@@ -3,9 +3,11 @@
 //! Root may do everything. Everybody else is asked about through polkit; where polkit is missing or fails,
 //! the answer is no. The subject is always the sender of the message, as the bus knows it.
 
+mod accept;
 mod interfaces;
 
-pub use self::interfaces::InterfacePattern;
+pub(crate) use self::accept::{Presentable, Unaccepted};
+pub use self::{accept::Accept, interfaces::InterfacePattern};
 
 use std::collections::HashMap;
 

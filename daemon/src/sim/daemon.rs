@@ -25,6 +25,7 @@ use crate::{
     error::{Error, Result},
     net::{self, Admission, accept::accept_loop, ticket::Ticket},
     peer::PeerId,
+    policy::Accept,
     share::Claims,
     store::Store,
     usb::{BusPath, HotplugEvent},
@@ -251,6 +252,7 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
         relay_mode: "none",
         kernel: Arc::new(kernel),
         grace: Grace::default(),
+        accept: Accept::default(),
         devices: Vec::new(),
     };
     let (engine, handle, changes) = Engine::new(inputs).map_err(kept)?;

@@ -48,6 +48,8 @@ pub struct Descriptors {
     pub configuration_count: u8,
     /// The configurations, in the device's order.
     pub configurations: Vec<Configuration>,
+    /// What the interfaces of all configurations say they are, each once, those that are left out elsewhere included.
+    pub classes: Vec<InterfaceClass>,
 }
 
 /// One of the configurations of a device.
@@ -91,8 +93,13 @@ impl Descriptors {
         if usize::from(device[0]) < DEVICE_LEN || device[1] != DEVICE {
             return None;
         }
-        let mut configurations = Vec::new();
+        let (mut configurations, mut classes) = (Vec::new(), Vec::new());
         while let Some((configuration, after)) = Configuration::parse(rest) {
+            for class in interfaces_of(&rest[..rest.len() - after.len()]) {
+                if !classes.contains(&class) {
+                    classes.push(class);
+                }
+            }
             configurations.push(configuration);
             rest = after;
         }
@@ -102,6 +109,7 @@ impl Descriptors {
             class: device[4],
             configuration_count: device[17],
             configurations,
+            classes,
         })
     }
 
@@ -154,17 +162,6 @@ impl Configuration {
         numbers.dedup();
         numbers
     }
-
-    /// The classes of all alternate settings, each once.
-    pub fn classes(&self) -> Vec<InterfaceClass> {
-        let mut classes = Vec::new();
-        for interface in &self.interfaces {
-            if !classes.contains(&interface.class) {
-                classes.push(interface.class);
-            }
-        }
-        classes
-    }
 }
 
 impl Interface {
@@ -172,7 +169,7 @@ impl Interface {
         if descriptor.len() < INTERFACE_LEN || descriptor[2] >= MAX_INTERFACES {
             return None;
         }
-        let class = InterfaceClass { class: descriptor[5], subclass: descriptor[6], protocol: descriptor[7] };
+        let class = class_of(descriptor);
         Some(Self { number: descriptor[2], alternate: descriptor[3], class, endpoints: Vec::new() })
     }
 }
@@ -196,6 +193,18 @@ impl Endpoint {
         let max_packet = u16::from_le_bytes([descriptor[4], descriptor[5]]) & 0x07ff;
         Some(Self { address, transfer_type, max_packet })
     }
+}
+
+/// What every interface descriptor in a configuration says it is. Unlike [`Configuration`], this leaves out nothing in which
+/// a kernel might see an interface (usb_parse_configuration in drivers/usb/core/config.c): it is for rules.
+pub(crate) fn interfaces_of(configuration: &[u8]) -> impl Iterator<Item = InterfaceClass> {
+    walk(configuration)
+        .filter(|descriptor| descriptor[1] == INTERFACE && descriptor.len() >= INTERFACE_LEN)
+        .map(class_of)
+}
+
+fn class_of(interface: &[u8]) -> InterfaceClass {
+    InterfaceClass { class: interface[5], subclass: interface[6], protocol: interface[7] }
 }
 
 /// The descriptors of a configuration one after the other, each at least two bytes long, up to the first broken one.
@@ -314,8 +323,8 @@ mod tests {
         assert_eq!(values, [1, 2]);
         let first = descriptors.configuration(1).unwrap();
         assert_eq!(first.interface_numbers(), [0, 1]);
-        let classes: Vec<_> = first.classes().iter().map(|class| (class.class, class.protocol)).collect();
-        assert_eq!(classes, [(8, 0x50), (8, 0x62), (3, 1)]);
+        let classes: Vec<_> = descriptors.classes.iter().map(|class| (class.class, class.protocol)).collect();
+        assert_eq!(classes, [(8, 0x50), (8, 0x62), (3, 1), (255, 0)]);
         let endpoint = descriptors.configuration(2).unwrap().interfaces[0].endpoints[0];
         let expected = Endpoint { address: 0x86, transfer_type: TransferType::Isochronous, max_packet: 0x400 };
         assert_eq!(endpoint, expected);

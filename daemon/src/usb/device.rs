@@ -125,7 +125,7 @@ pub struct DeviceInfo {
     pub speed: Speed,
     /// The value of the active configuration; `None` while it has none.
     pub configuration: Option<u8>,
-    /// The classes of all alternate settings of the active configuration, each once, in the descriptors' order.
+    /// The classes of all alternate settings of all configurations, each once, in the descriptors' order.
     pub interfaces: Vec<InterfaceClass>,
     /// The device descriptor and all configurations, raw, as the device gave them to the kernel.
     pub descriptors: Bytes,

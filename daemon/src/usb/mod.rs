@@ -40,6 +40,7 @@ mod sysfs;
 mod transfer;
 mod usbfs;
 
+pub(crate) use descriptor::interfaces_of;
 pub use descriptor::{Configuration, Descriptors, Endpoint, Interface, TransferType};
 pub use device::{BusPath, DeviceInfo, DeviceKind, InvalidBusPath};
 pub use door::{Device, Host};

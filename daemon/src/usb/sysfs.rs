@@ -77,10 +77,7 @@ pub(super) fn read(bus_path: &BusPath, sysfs: &Path, device: Option<&udev::Devic
         UsbError::Io { action: "understanding", path: sysfs.join("descriptors"), source }
     })?;
     let configuration = folder.configuration()?;
-    let interfaces = configuration
-        .and_then(|value| descriptors.configuration(value))
-        .map(|configuration| configuration.classes())
-        .unwrap_or_default();
+    let interfaces = descriptors.classes;
     let serial = folder.optional("serial")?.map(|serial| serial.trim_ascii().to_vec());
     let property = |name: &str| device.and_then(|device| device.property_value(name)).and_then(|value| value.to_str());
     let text = |attribute: &str, fallback: &str| -> Result<String, UsbError> {
@@ -274,7 +271,7 @@ mod tests {
         assert_eq!((disk.speed, disk.configuration), (Speed::High, Some(1)));
         assert_eq!(disk.interfaces, [InterfaceClass { class: 8, subclass: 6, protocol: 0x50 }]);
         assert_eq!(disk.serial.as_deref(), Some(&b"00A1"[..]));
-        assert_eq!((plain.speed, plain.configuration, plain.interfaces.len()), (Speed::Low, None, 0));
+        assert_eq!((plain.speed, plain.configuration, plain.interfaces.len()), (Speed::Low, None, 1));
         assert_eq!((plain.serial.as_deref(), plain.product.as_str()), (None, ""));
     }
 

@@ -5,6 +5,7 @@
 
 mod completions;
 mod gone;
+mod presents;
 mod readers;
 mod resume;
 
@@ -16,8 +17,8 @@ use iroh::{
     endpoint::{Connection, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
-    Complete, EndReason, FrameLimits, LaneMessage, LanePosition, MAJOR, PREFIX_LEN, Prefix, SessionId, Speed, Submit,
-    UrbStatus,
+    Complete, EndReason, FrameLimits, InterfaceClass, LaneMessage, LanePosition, MAJOR, PREFIX_LEN, Prefix, SessionId,
+    Speed, Submit, UrbStatus,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,14 +27,19 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::pump::{Pump, Switch};
-use crate::net::{
-    frames::read_frame,
-    link::Connected,
-    tests::{Daemon, address, bare, export, must, narrow, record, resident},
+use super::pump::{Pump, Stopped, Switch};
+use crate::{
+    net::{
+        frames::read_frame,
+        link::Connected,
+        tests::{Daemon, address, bare, export, must, narrow, record, resident},
+    },
+    policy::Accept,
 };
 
 const SESSION: SessionId = SessionId(7);
+/// What the device of these tests was offered as.
+const DISK: InterfaceClass = InterfaceClass { class: 8, subclass: 6, protocol: 0x50 };
 const CANCELLED: i32 = -104;
 const RET_SUBMIT: u32 = 3;
 const RET_UNLINK: u32 = 4;
@@ -64,6 +70,11 @@ impl Kernel {
 
     async fn submit_in(&mut self, seqnum: u32, endpoint: u32, length: u32) {
         self.say([1, seqnum, 1, 1, endpoint, 0, length, 0, 0, 0], [0x80, 6, 0, 1, 0, 0, 64, 0], &[]).await;
+    }
+
+    /// Asks for a configuration, as the kernel does before it binds drivers.
+    async fn ask_configuration(&mut self, seqnum: u32, length: u32) {
+        self.say([1, seqnum, 1, 1, 0, 0, length, 0, 0, 0], [0x80, 6, 0, 2, 0, 0, length as u8, 0], &[]).await;
     }
 
     async fn submit_out(&mut self, seqnum: u32, endpoint: u32, data: &[u8]) {
@@ -144,7 +155,7 @@ struct Bench {
     link: Connected,
     kernel: Kernel,
     switches: mpsc::Sender<Switch>,
-    pump: JoinHandle<EndReason>,
+    pump: JoinHandle<Stopped>,
 }
 
 impl Bench {
@@ -158,7 +169,9 @@ impl Bench {
         let link = daemon.connected().await;
         let (ours, kernel) = UnixStream::pair().unwrap();
         let (switches, switched) = mpsc::channel(1);
-        let pump = tokio::spawn(Pump::new(SESSION, Speed::High, link.clone(), Arc::default()).run(ours, switched));
+        let disk = Accept::default().device(exporter.id().into(), "", &[DISK]);
+        let pump = Pump::new(SESSION, Speed::High, link.clone(), disk, Arc::default());
+        let pump = tokio::spawn(pump.run(ours, switched));
         let kernel = Kernel(kernel);
         Self { daemon, endpoint: exporter, connection, _control: (tx, rx), link, kernel, switches, pump }
     }
@@ -190,7 +203,10 @@ impl Bench {
 
     /// The session is over, and it is the peer's fault. The link, with what else goes on over it, is not.
     async fn ends(mut self) {
-        assert_eq!(must("the end of the session", &mut self.pump).await.unwrap(), EndReason::ProtocolError);
+        assert_eq!(
+            must("the end of the session", &mut self.pump).await.unwrap(),
+            Stopped::Over(EndReason::ProtocolError)
+        );
         self.kernel.hears_no_more().await;
         assert!(self.connection.close_reason().is_none(), "the link is closed");
         self.stop().await;

@@ -145,6 +145,7 @@ impl Daemon {
             relay_mode: "none",
             kernel: attach::kernel(),
             grace: crate::config::Grace::default(),
+            accept: crate::policy::Accept::default(),
             devices,
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();

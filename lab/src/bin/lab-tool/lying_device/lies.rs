@@ -29,11 +29,13 @@ pub(super) enum Lie {
     Name,
     /// A keyboard from the second time on that it is asked.
     Changes,
+    /// A keyboard from the third time on, after the two of a kernel that plugs it in and resets it.
+    TwoFaced,
     /// A disk, which takes no command.
     Silent,
 }
 
-const LIES: [Lie; 14] = [
+const LIES: [Lie; 15] = [
     Lie::Nothing,
     Lie::TotalOver,
     Lie::TotalUnder,
@@ -47,11 +49,12 @@ const LIES: [Lie; 14] = [
     Lie::Configurations,
     Lie::Name,
     Lie::Changes,
+    Lie::TwoFaced,
     Lie::Silent,
 ];
 
 /// Their names, in the same order.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "nothing",
     "total-over",
     "total-under",
@@ -65,6 +68,7 @@ pub(super) const NAMES: [&str; 14] = [
     "configurations",
     "name",
     "changes",
+    "two-faced",
     "silent",
 ];
 
@@ -120,7 +124,8 @@ impl Lie {
             }
             Self::Silent => (1, None, [&interface(0, 2, DISK)[..], &bulk].concat()),
             Self::Changes if told == 0 => (1, None, honest),
-            Self::Changes => {
+            Self::TwoFaced if told < 2 => (1, None, honest),
+            Self::Changes | Self::TwoFaced => {
                 let hid = [9, 0x21, 0x11, 0x01, 0, 1, 0x22, KEYS.len() as u8, 0];
                 (1, None, [&interface(0, 1, KEYBOARD)[..], &hid, &INTERRUPT_IN].concat())
             }
@@ -160,7 +165,11 @@ mod tests {
             .iter()
             .map(|name| {
                 let lie = Lie::from_name(name).unwrap();
-                (lie.device(), lie.string(2), [(0, false), (0, true), (1, true)].map(|(n, w)| lie.configuration(n, w)))
+                (
+                    lie.device(),
+                    lie.string(2),
+                    [(0, false), (0, true), (1, true), (2, true)].map(|(n, w)| lie.configuration(n, w)),
+                )
             })
             .collect();
         told.sort();
