@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use p2pusb_dbus::names::{GRACE_MAX_SECONDS, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC};
+use p2pusb_dbus::names::{
+    ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
+};
 
 use crate::duration;
 
@@ -129,11 +131,20 @@ The ticket, and nothing else, goes to standard output. It pairs one machine. Tre
 
 Examples:
   p2pusb invite --expires 2h
+  p2pusb invite --device 0403:6001 --access 8h
   p2pusb invite | ssh desk p2pusb pair -")]
 pub(crate) struct Invite {
     /// How long the ticket is good for: 1s to 7d, such as 90s, 10m, 2h, 7d
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = ticket_lifetime)]
     pub(crate) expires: Duration,
+
+    /// The only device of this machine that the other one may use; it has to be shared already
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+
+    /// How long the pairing lasts: 1s to 365d [default: until `p2pusb forget`]
+    #[arg(long, value_name = "TIME", value_parser = access)]
+    pub(crate) access: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -242,12 +253,21 @@ pub(crate) struct Detach {
 }
 
 fn ticket_lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = duration::parse(text)?;
-    let range = Duration::from_micros(TICKET_LIFETIME_MIN_USEC)..=Duration::from_micros(TICKET_LIFETIME_MAX_USEC);
-    if range.contains(&lifetime) {
-        Ok(lifetime)
+    within("a ticket is good for", text, TICKET_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC)
+}
+
+fn access(text: &str) -> Result<Duration, String> {
+    within("a pairing lasts for", text, ACCESS_MIN_USEC, ACCESS_MAX_USEC)
+}
+
+/// A length of time that is not shorter than the one and not longer than the other.
+fn within(what: &str, text: &str, min_usec: u64, max_usec: u64) -> Result<Duration, String> {
+    let length = duration::parse(text)?;
+    let (min, max) = (Duration::from_micros(min_usec), Duration::from_micros(max_usec));
+    if (min..=max).contains(&length) {
+        Ok(length)
     } else {
-        Err(format!("a ticket is good for {} to {}", duration::words(*range.start()), duration::words(*range.end())))
+        Err(format!("{what} {} to {}", duration::words(min), duration::words(max)))
     }
 }
 
@@ -299,6 +319,9 @@ mod tests {
         }
         for wrong in ["0s", "8d", "169h", "10", ""] {
             assert_eq!(parse(&["invite", "--expires", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        for wrong in ["0s", "366d", "2", ""] {
+            assert_eq!(parse(&["invite", "--access", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }
 

@@ -278,6 +278,7 @@ async fn a_name_that_fits_nothing_calls_nothing() {
         &["attach", "disk", "--peer", "desk"],
         &["detach", "disk"],
         &["forget", "nobody"],
+        &["invite", "--device", "scanner"],
         &["block", "nobody"],
         &["unblock", "nobody"],
         &["rename", "nobody", "somebody"],
@@ -294,6 +295,12 @@ async fn invite_prints_the_ticket_alone() {
     assert_eq!((code, stdout.as_str()), (0, "p2pusbticket\n"));
     assert!(stderr.contains("within 2 h: p2pusb pair"), "{stderr}");
     assert_eq!(calls, [call(&root(), "CreateTicket", "({\"expires-usec\": <uint64 7200000000>},)")]);
+    let ((code, ..), calls) = ask(&["invite", "--device", "1-2", "--access", "2h"]).await;
+    assert_eq!((code, calls.len()), (0, 1));
+    // The order within a dictionary is nobody's business.
+    for part in ["\"share\": <objectpath \"/org/p2pusb1/shares/00c0ffee\">", "\"access-usec\": <uint64 7200000000>"] {
+        assert!(calls[0].body.contains(part), "{part}: {}", calls[0].body);
+    }
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ pub mod action {
 pub mod option {
     /// `Manager.CreateTicket`, type `t`: how long the ticket is good for, in microseconds.
     pub const EXPIRES_USEC: &str = "expires-usec";
+    /// `Manager.CreateTicket`, type `o`: the only share that the paired machine may use.
+    pub const SHARE: &str = "share";
+    /// `Manager.CreateTicket`, type `t`: how long the pairing lasts, in microseconds.
+    pub const ACCESS_USEC: &str = "access-usec";
     /// `Manager.ShareDevice`, type `ao`: the peers that may claim the device; empty for all.
     pub const PEERS: &str = "peers";
     /// `Manager.ShareDevice`, type `b`: share it although this machine depends on it.
@@ -83,6 +87,11 @@ pub const TICKET_LIFETIME_DEFAULT_USEC: u64 = 600_000_000;
 pub const TICKET_LIFETIME_MIN_USEC: u64 = 1_000_000;
 /// The longest lifetime that a ticket can have: seven days, in microseconds.
 pub const TICKET_LIFETIME_MAX_USEC: u64 = 7 * 24 * 3600 * 1_000_000;
+
+/// The shortest time for which a machine can be paired: one second, in microseconds.
+pub const ACCESS_MIN_USEC: u64 = 1_000_000;
+/// The longest time for which a machine can be paired, but for good: a year, in microseconds.
+pub const ACCESS_MAX_USEC: u64 = 365 * 24 * 3600 * 1_000_000;
 
 /// The longest grace time: one hour, in seconds. A device that nobody has heard of for longer is a ghost.
 pub const GRACE_MAX_SECONDS: u32 = 3600;

@@ -155,6 +155,8 @@ fn every_value_is_documented_and_unknown_ones_are_allowed_for() {
 fn every_option_is_documented_with_its_type() {
     for (text, method, key, kind) in [
         (xml::MANAGER, "CreateTicket", option::EXPIRES_USEC, "t"),
+        (xml::MANAGER, "CreateTicket", option::SHARE, "o"),
+        (xml::MANAGER, "CreateTicket", option::ACCESS_USEC, "t"),
         (xml::MANAGER, "ShareDevice", option::PEERS, "ao"),
         (xml::MANAGER, "ShareDevice", option::FORCE, "b"),
         (xml::MANAGER, "ShareDevice", option::GRACE, "u"),

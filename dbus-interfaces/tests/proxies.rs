@@ -204,7 +204,7 @@ agrees!(
     PeerProxy,
     PEER,
     PEER,
-    [endpoint_id label trust state last_error path_kind rtt_usec last_seen],
+    [endpoint_id label trust scope until state last_error path_kind rtt_usec last_seen],
     |p| {
         p.forget(&Options::new()).await.unwrap();
         p.set_label("desk", &Options::new()).await.unwrap();

@@ -94,6 +94,8 @@ wire_enum! {
         Expired = 2 => "expired",
         /// The two sides speak different major versions.
         Version = 3 => "version",
+        /// The device that it is for is not shared any longer.
+        NotShared = 4 => "not-shared",
     }
     unknown => Unknown
 }
@@ -106,6 +108,7 @@ impl fmt::Display for TicketRefusal {
             Self::Used => "the ticket has been used before",
             Self::Expired => "the ticket has expired",
             Self::Version => "the other machine speaks another version of the protocol",
+            Self::NotShared => "the device that the ticket is for is not shared any longer",
         })
     }
 }

@@ -547,10 +547,16 @@ fn the_numbers_of_enums() {
     assert_eq!(speeds, Speed::ALL);
     assert_eq!(numbers(&speeds, attached, 3), (0..=5).collect::<Vec<u8>>());
 
-    let tickets = [TicketRefusal::Unknown, TicketRefusal::Used, TicketRefusal::Expired, TicketRefusal::Version];
+    let tickets = [
+        TicketRefusal::Unknown,
+        TicketRefusal::Used,
+        TicketRefusal::Expired,
+        TicketRefusal::Version,
+        TicketRefusal::NotShared,
+    ];
     assert_eq!(tickets, TicketRefusal::ALL);
     let refused = |reason| PairingMessage::Refused(reason).encode();
-    assert_eq!(numbers(&tickets, refused, 1), [0, 1, 2, 3]);
+    assert_eq!(numbers(&tickets, refused, 1), [0, 1, 2, 3, 4]);
 
     let completed = |status| {
         let (seq, actual_length) = (1, 0);

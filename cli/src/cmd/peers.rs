@@ -6,7 +6,7 @@ use super::peer_state;
 use crate::{
     bus::Bus,
     exit::Failure,
-    format::{Cell, Colours, Table, ago, now_usec, rtt},
+    format::{Cell, Colours, Table, ago, left, now_usec, rtt},
     json,
     report::Report,
     snapshot::{Peer, Snapshot},
@@ -35,7 +35,22 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
     for peer in all.peers.iter().filter(|peer| !peer.last_error.is_empty()) {
         text.push_str(&format!("{}: {}\n", peer.name(), peer.last_error));
     }
+    for peer in &all.peers {
+        text.push_str(&limits(all, peer, now_usec));
+    }
     Report::new(text, &json)
+}
+
+/// What a pairing is limited to, in a line.
+fn limits(all: &Snapshot, peer: &Peer, now_usec: u64) -> String {
+    let share = |path: &String| match all.share(path) {
+        Some(share) => format!("may use {} only", share.product),
+        None => "may use nothing: its device is not shared any more".to_owned(),
+    };
+    let scope = peer.scope.as_ref().map(share);
+    let until = (peer.until != 0).then(|| format!("is paired for a time, {}", left(peer.until, now_usec)));
+    let limits: Vec<_> = scope.into_iter().chain(until).collect();
+    if limits.is_empty() { String::new() } else { format!("{} {}\n", peer.name(), limits.join(", and ")) }
 }
 
 fn row(peer: &Peer, now_usec: u64) -> [Cell; 6] {
@@ -81,6 +96,19 @@ laptop: laptop can't be reached: timed out
     }
 
     #[test]
+    fn what_a_guest_may_is_said() {
+        let mut all = example();
+        (all.peers[0].scope, all.peers[0].until) = (Some(all.shares[0].path.clone()), 181_000_000);
+        all.peers[1].scope = Some("/org/p2pusb1/shares/0badcafe".to_owned());
+        let text = report(&all, 121_000_000, Colours::none()).text;
+        let expected = "\
+laptop may use Dongle only, and is paired for a time, 1 min left
+Workshop may use nothing: its device is not shared any more
+";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
     fn nobody_is_paired_at_first() {
         assert!(report(&Snapshot::default(), 0, Colours::none()).text.contains("p2pusb pair"));
     }
@@ -96,6 +124,8 @@ laptop: laptop can't be reached: timed out
                 "endpoint_id": crate::snapshot::tests::WORKSHOP,
                 "label": "Workshop",
                 "trust": "paired",
+                "scope": null,
+                "until_usec": 0,
                 "state": "online",
                 "last_error": null,
                 "path": "direct",

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use p2pusb_dbus::{
     MethodError,
     names::{
-        TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC, action,
-        option::{EXPIRES_USEC, FORCE, PEERS},
+        ACCESS_MAX_USEC, ACCESS_MIN_USEC, TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC,
+        TICKET_LIFETIME_MIN_USEC, action,
+        option::{ACCESS_USEC, EXPIRES_USEC, FORCE, PEERS, SHARE},
     },
     path,
 };
@@ -14,7 +15,7 @@ use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, interface, message::Header
 
 use super::{context::Context, options::Options, paths, shown::Shown};
 use crate::{
-    engine::{ShareWish, view::ManagerView},
+    engine::{ShareWish, TicketWish, view::ManagerView},
     error::Error,
     peer::PeerId,
     usb::BusPath,
@@ -48,6 +49,8 @@ impl Manager {
         self.context.authorize(&header, action::MANAGE_PEERS, &[("verb", "invite")]).await?;
         let mut options = Options::new(options);
         let lifetime: u64 = options.take(EXPIRES_USEC)?.unwrap_or(TICKET_LIFETIME_DEFAULT_USEC);
+        let share: Option<OwnedObjectPath> = options.take(SHARE)?;
+        let access: Option<u64> = options.take(ACCESS_USEC)?;
         options.done()?;
         if !(TICKET_LIFETIME_MIN_USEC..=TICKET_LIFETIME_MAX_USEC).contains(&lifetime) {
             let (min, max) = (TICKET_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC);
@@ -55,7 +58,18 @@ impl Manager {
                 Error::InvalidArgs(format!("{EXPIRES_USEC} is {lifetime}; it must be from {min} to {max}")).into()
             );
         }
-        let result = self.context.engine.create_ticket(lifetime).await;
+        if let Some(access) = access
+            && !(ACCESS_MIN_USEC..=ACCESS_MAX_USEC).contains(&access)
+        {
+            let wrong = format!("{ACCESS_USEC} is {access}; it must be from {ACCESS_MIN_USEC} to {ACCESS_MAX_USEC}");
+            return Err(Error::InvalidArgs(wrong).into());
+        }
+        let scope = match &share {
+            None => None,
+            Some(path) => Some(path::share_id(path).ok_or_else(|| Error::NotShared(path.to_string()))?.to_owned()),
+        };
+        let wish = TicketWish { lifetime_usec: lifetime, scope, access_usec: access.unwrap_or(0) };
+        let result = self.context.engine.create_ticket(wish).await;
         self.context.settled(result).await
     }
 

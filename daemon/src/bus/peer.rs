@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use p2pusb_dbus::{MethodError, names::action};
-use zbus::{OwnedVariant, interface, message::Header};
+use p2pusb_dbus::{MethodError, names::action, path};
+use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{context::Context, options::Options, shown::Shown};
+use super::{context::Context, options::Options, paths, shown::Shown};
 use crate::{engine::view::PeerView, error::Error, peer::Trust};
 
 #[derive(Debug)]
@@ -72,6 +72,16 @@ impl Peer {
     #[zbus(property)]
     fn trust(&self) -> &'static str {
         self.view.now().trust.as_str()
+    }
+
+    #[zbus(property)]
+    fn scope(&self) -> OwnedObjectPath {
+        paths::or_none(self.view.now().scope.as_deref(), path::share_path)
+    }
+
+    #[zbus(property)]
+    fn until(&self) -> u64 {
+        self.view.now().until
     }
 
     #[zbus(property)]

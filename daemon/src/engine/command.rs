@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2pusb_protocol::{EndReason, PeerAddress, Refusal, TicketRefusal};
 use tokio::sync::oneshot;
 
-use super::handle::{AttachWish, Grant, ShareWish};
+use super::handle::{AttachWish, Grant, ShareWish, TicketWish};
 use crate::{
     attach::Place,
     config::{Config, Grace},
@@ -42,7 +42,7 @@ pub(super) enum Command {
         reply: Reply<()>,
     },
     CreateTicket {
-        lifetime_usec: u64,
+        wish: TicketWish,
         reply: Reply<String>,
     },
     AddPeer {
@@ -129,6 +129,11 @@ pub(super) enum Command {
     Paired {
         paired: Paired,
         reply: Reply<PeerId>,
+    },
+
+    /// The time may be over for which a peer was paired.
+    AccessOver {
+        peer: PeerId,
     },
 
     // Attachments' tasks.

@@ -1,6 +1,6 @@
 //! The way to the engine for everybody else: a cheap clone, one method per command.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use p2pusb_protocol::{EndReason, OfferedDevice, PeerAddress, Refusal, TicketRefusal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,15 +29,37 @@ pub(crate) struct Offer {
     pub(crate) audience: Option<Vec<PeerId>>,
 }
 
-impl Offer {
-    /// Whether this peer is told of it.
-    pub(crate) fn is_for(&self, peer: PeerId) -> bool {
-        self.audience.as_ref().is_none_or(|peers| peers.contains(&peer))
+/// All offers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offers {
+    /// One for each device.
+    pub(crate) all: Arc<Vec<Offer>>,
+    /// The only share of which some peers are told, by its id.
+    pub(crate) scopes: Arc<BTreeMap<PeerId, String>>,
+}
+
+impl Offers {
+    /// What this peer is told of.
+    pub(crate) fn to(&self, peer: PeerId) -> impl Iterator<Item = &OfferedDevice> {
+        let scope = self.scopes.get(&peer);
+        self.all
+            .iter()
+            .filter(move |offer| offer.audience.as_ref().is_none_or(|peers| peers.contains(&peer)))
+            .map(|offer| &offer.device)
+            .filter(move |device| scope.is_none_or(|scope| *scope == device.id))
     }
 }
 
-/// All offers.
-pub(crate) type Offers = Arc<Vec<Offer>>;
+/// What a ticket is to be good for.
+#[derive(Debug, Clone, Default)]
+pub struct TicketWish {
+    /// How long it can be used, in microseconds.
+    pub lifetime_usec: u64,
+    /// The only share that whoever uses it may use.
+    pub scope: Option<String>,
+    /// How long the pairing lasts, in microseconds; 0 for good.
+    pub access_usec: u64,
+}
 
 /// How a device is to be shared.
 #[derive(Debug, Default)]
@@ -126,9 +148,9 @@ impl EngineHandle {
         self.call(|reply| Command::Revoke { share, reply }).await
     }
 
-    /// Makes a ticket that lives this many microseconds.
-    pub async fn create_ticket(&self, lifetime_usec: u64) -> Result<String> {
-        self.call(|reply| Command::CreateTicket { lifetime_usec, reply }).await
+    /// Makes a ticket.
+    pub async fn create_ticket(&self, wish: TicketWish) -> Result<String> {
+        self.call(|reply| Command::CreateTicket { wish, reply }).await
     }
 
     /// Redeems a ticket; answers when each side knows the other.
@@ -238,6 +260,10 @@ impl EngineHandle {
 
     pub(super) async fn paired(&self, paired: Paired, reply: Reply<PeerId>) {
         self.tell(Command::Paired { paired, reply }).await;
+    }
+
+    pub(super) async fn access_over(&self, peer: PeerId) {
+        self.tell(Command::AccessOver { peer }).await;
     }
 
     pub(crate) async fn attachment_placed(&self, id: u32, place: Place) {

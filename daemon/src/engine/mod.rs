@@ -7,6 +7,7 @@
 mod attachments;
 mod command;
 mod devices;
+mod guests;
 mod handle;
 mod peers;
 mod settings;
@@ -21,6 +22,6 @@ mod wanted;
 
 pub(crate) use self::{handle::Grant, state::Inputs};
 pub use self::{
-    handle::{AttachWish, EngineHandle, ShareWish},
+    handle::{AttachWish, EngineHandle, ShareWish, TicketWish},
     state::Engine,
 };

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, clip};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{
     Engine,
+    guests::{self, Limits},
     state::now_usec,
     view::{Object, ObjectId, PeerView},
 };
@@ -29,6 +31,8 @@ const MAX_PEERS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) record: PeerRecord,
+    /// Ends the pairing in time, where it has an end.
+    expiry: Option<AbortOnDropHandle<()>>,
     /// Dials it; a blocked one is not dialled.
     link: Option<Link>,
     pub(super) connected: Option<Connected>,
@@ -87,6 +91,7 @@ impl Engine {
             Err(error) => return warn!("a peer's file is ignored: {error}"),
         };
         let peer = Peer {
+            expiry: guests::watch(id, record.until, self.handle.clone()),
             record,
             link: None,
             connected: None,
@@ -113,12 +118,8 @@ impl Engine {
 
     /// Says anew at the door who may come in.
     pub(super) fn publish_admission(&self) {
-        self.admission.set(self.peers.iter().map(|(id, peer)| (*id, peer.record.trust)));
-    }
-
-    /// Whether this is a peer that may use what is shared with it.
-    pub(super) fn is_trusted(&self, id: PeerId) -> bool {
-        self.peers.get(&id).is_some_and(|peer| peer.record.trust == Trust::Paired)
+        let there = self.peers.iter().filter(|(_, peer)| !guests::is_over(peer.record.until));
+        self.admission.set(there.map(|(id, peer)| (*id, peer.record.trust)));
     }
 
     /// A peer that is blocked is paired with no more by a ticket than in any other way.
@@ -131,12 +132,14 @@ impl Engine {
 
     pub(super) async fn paired(&mut self, paired: Paired) -> Result<PeerId> {
         let id = paired.peer;
-        self.add(paired).await?;
+        // What this machine has limited by a ticket of its own stays so.
+        self.add(paired, None).await?;
         Ok(id)
     }
 
     /// The other side has proved its key and one of us a ticket: from now on it is a peer.
-    pub(super) async fn add(&mut self, paired: Paired) -> Result<()> {
+    /// Without `limits`, one that is known keeps those that it has.
+    pub(super) async fn add(&mut self, paired: Paired, limits: Option<Limits>) -> Result<()> {
         let Paired { peer: id, label, addresses } = paired;
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&id) {
             return Err(Error::LimitReached { limit: MAX_PEERS, what: "peers" });
@@ -148,12 +151,16 @@ impl Engine {
             None if label.trim().is_empty() => self.free_label(id, id.short()),
             None => self.free_label(id, clip(label.trim())),
         };
+        let known = self.peers.get(&id).map(|peer| peer.record.clone()).unwrap_or_default();
+        let Limits { scope, until } = limits.unwrap_or(Limits { scope: known.scope, until: known.until });
         let record = PeerRecord {
             endpoint_id: id.to_string(),
             label,
             addresses: addresses.iter().map(address_to_text).collect(),
             paired: now_usec(),
             trust: Trust::Paired,
+            scope,
+            until,
         };
         self.keep({
             let record = record.clone();
@@ -163,6 +170,7 @@ impl Engine {
         info!(P2PUSB_PEER = id.short(), "paired with {}", record.label);
         match self.peers.get_mut(&id) {
             Some(peer) => {
+                peer.expiry = guests::watch(id, record.until, self.handle.clone());
                 peer.record = record;
                 if let Some(link) = &peer.link {
                     link.nudge(addresses);
@@ -170,6 +178,7 @@ impl Engine {
             }
             None => self.load_peer(record),
         }
+        self.limits_changed(id).await;
         self.publish_peer(id).await;
         Ok(())
     }
@@ -346,11 +355,13 @@ impl Engine {
             id,
             label: peer.record.label.clone(),
             trust: peer.record.trust,
+            scope: peer.record.scope.clone(),
+            until: peer.record.until,
             state: peer.state,
             last_error: peer.last_error.clone(),
             path: peer.path,
             last_seen: peer.last_seen,
-            link: peer.connected.clone(),
+            link: peer.connected.clone().map(Box::new),
         };
         self.show(Object::Peer(view)).await;
     }

@@ -1,6 +1,6 @@
 //! Shares and claims: which device is offered to whom, and who has it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal, clip};
 use tokio::sync::watch;
@@ -9,7 +9,7 @@ use tracing::info;
 use super::{
     Engine,
     command::Reply,
-    handle::{Grant, Offer, ShareWish},
+    handle::{Grant, Offer, Offers, ShareWish},
     state::until_usec,
     view::{DeviceFacts, Object, ObjectId, ShareView},
 };
@@ -86,7 +86,7 @@ impl Share {
         if self.record.peers.is_empty() { None } else { Some(self.peers.clone()) }
     }
 
-    fn is_for(&self, peer: PeerId) -> bool {
+    pub(super) fn is_for(&self, peer: PeerId) -> bool {
         self.revoked.is_empty() && self.audience().is_none_or(|peers| peers.contains(&peer))
     }
 }
@@ -237,7 +237,7 @@ impl Engine {
             return no(Refusal::Failed, "p2pusbd stops there");
         }
         let share = match self.shares.get(id) {
-            Some(share) if self.is_trusted(peer) && share.is_for(peer) => share,
+            Some(share) if self.may_use(peer, share) => share,
             _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
         };
         if share.is_claimed() {
@@ -312,6 +312,7 @@ impl Engine {
             let device = DeviceFacts::from(info).offered(share.record.id.clone(), !share.is_claimed());
             Some(Offer { device, audience: share.audience() })
         });
-        self.set_offers(offers.collect());
+        let scopes = self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.record.scope.clone()?)));
+        self.set_offers(Offers { all: Arc::new(offers.collect()), scopes: Arc::new(scopes.collect()) });
     }
 }

@@ -177,8 +177,8 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::Revoke { share, reply } => self.revoke(share, reply).await,
-            Command::CreateTicket { lifetime_usec, reply } => {
-                let result = self.create_ticket(lifetime_usec).await;
+            Command::CreateTicket { wish, reply } => {
+                let result = self.create_ticket(wish).await;
                 let _ = reply.send(result);
             }
             Command::AddPeer { ticket, reply } => self.add_peer(&ticket, reply),
@@ -223,6 +223,7 @@ impl Engine {
                 let result = self.paired(paired).await;
                 let _ = reply.send(result);
             }
+            Command::AccessOver { peer } => self.access_over(peer).await,
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
             Command::AttachmentPaused { id, wait } => self.attachment_paused(id, wait).await,
             Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
@@ -322,7 +323,7 @@ impl Engine {
         self.publish_offers();
     }
 
-    pub(super) fn set_offers(&self, offers: Vec<super::handle::Offer>) {
-        self.offers.send_replace(Arc::new(offers));
+    pub(super) fn set_offers(&self, offers: Offers) {
+        self.offers.send_replace(offers);
     }
 }

@@ -3,7 +3,7 @@
 use p2pusb_protocol::{PeerAddress, TicketRefusal};
 use tracing::{info, warn};
 
-use super::{Engine, command::Reply, state::now_usec};
+use super::{Engine, command::Reply, guests::Limits, handle::TicketWish, state::now_usec};
 use crate::{
     error::{Error, Result},
     net::{
@@ -19,8 +19,12 @@ use crate::{
 const MAX_TICKETS: usize = 256;
 
 impl Engine {
-    pub(super) async fn create_ticket(&mut self, lifetime_usec: u64) -> Result<String> {
+    pub(super) async fn create_ticket(&mut self, wish: TicketWish) -> Result<String> {
         self.refuse_while_stopping()?;
+        let TicketWish { lifetime_usec, scope, access_usec } = wish;
+        if let Some(share) = scope.as_ref().filter(|share| !self.shares.contains_key(*share)) {
+            return Err(Error::NotShared(share.clone()));
+        }
         let now = now_usec();
         self.tickets.retain(|ticket| ticket.expires > now);
         if self.tickets.len() >= MAX_TICKETS {
@@ -28,7 +32,8 @@ impl Engine {
         }
         let secret = Secret::generate()?;
         let expires = now.saturating_add(lifetime_usec);
-        self.tickets.push(TicketRecord { digest: secret.digest(), expires, state: TicketState::Open });
+        let digest = secret.digest();
+        self.tickets.push(TicketRecord { digest, expires, state: TicketState::Open, scope, access_usec });
         self.keep_tickets().await?;
         let ticket = Ticket { peer: self.endpoint.id().into(), addresses: own_addresses(&self.endpoint), secret };
         info!("a ticket was made");
@@ -62,10 +67,15 @@ impl Engine {
         if ticket.expires <= now_usec() {
             return Err(TicketRefusal::Expired);
         }
+        if ticket.scope.as_ref().is_some_and(|share| !self.shares.contains_key(share)) {
+            return Err(TicketRefusal::NotShared);
+        }
         ticket.state = TicketState::Used;
+        let until = if ticket.access_usec == 0 { 0 } else { now_usec().saturating_add(ticket.access_usec) };
+        let limits = Limits { scope: ticket.scope.clone(), until };
         // Kept before the peer is: a ticket that might work twice is worse than one that is lost.
         let kept = match self.keep_tickets().await {
-            Ok(()) => self.add(Paired { peer, label, addresses }).await,
+            Ok(()) => self.add(Paired { peer, label, addresses }, Some(limits)).await,
             Err(error) => Err(error),
         };
         kept.map_err(|error| {

@@ -165,6 +165,10 @@ pub struct PeerView {
     pub label: String,
     /// What this machine thinks of it.
     pub trust: Trust,
+    /// The id of the only share that it may use.
+    pub scope: Option<String>,
+    /// When the pairing ends, in microseconds since the epoch; 0 for never.
+    pub until: u64,
     /// offline, connecting, online, refused
     pub state: &'static str,
     /// What was wrong last.
@@ -173,7 +177,8 @@ pub struct PeerView {
     pub path: &'static str,
     /// When it was heard last, in microseconds since the epoch; 0 for never.
     pub last_seen: u64,
-    pub(crate) link: Option<Connected>,
+    /// In a box: it is larger than all the rest.
+    pub(crate) link: Option<Box<Connected>>,
 }
 
 impl PeerView {

@@ -77,6 +77,9 @@ pub(crate) async fn redeem(endpoint: &Endpoint, ticket: Ticket) -> Result<Paired
             Some(PairingMessage::Accepted { label, addresses }) => Ok(Paired { peer: ticket.peer, label, addresses }),
             Some(PairingMessage::Refused(TicketRefusal::Used)) => Err(Error::TicketUsed),
             Some(PairingMessage::Refused(TicketRefusal::Expired)) => Err(Error::TicketExpired),
+            Some(PairingMessage::Refused(TicketRefusal::NotShared)) => {
+                Err(Error::NotShared("the device that the ticket is for".to_owned()))
+            }
             Some(PairingMessage::Refused(TicketRefusal::Version)) => Err(Error::ProtocolMismatch {
                 peer: name.clone(),
                 theirs: "another one".to_owned(),

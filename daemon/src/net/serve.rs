@@ -162,9 +162,8 @@ impl Serve {
         loop {
             let mut wanted: HashMap<String, OfferedDevice> = offers
                 .borrow_and_update()
-                .iter()
-                .filter(|offer| offer.is_for(self.line.peer))
-                .map(|offer| (offer.device.id.clone(), offer.device.clone()))
+                .to(self.line.peer)
+                .map(|device| (device.id.clone(), device.clone()))
                 .collect();
             let gone: Vec<String> = told.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
             wanted.retain(|id, device| told.get(id) != Some(device));

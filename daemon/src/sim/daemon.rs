@@ -19,7 +19,7 @@ use super::{Model, SimDevice, SimHost, SimKernel, SimPort};
 use crate::{
     config::{Grace, Network},
     engine::{
-        AttachWish, Engine, EngineHandle, Inputs, ShareWish,
+        AttachWish, Engine, EngineHandle, Inputs, ShareWish, TicketWish,
         view::{AttachmentView, Change, Object, ObjectId, PeerView, RemoteDeviceView},
     },
     error::{Error, Result},
@@ -138,7 +138,9 @@ impl SimDaemon {
     ///
     /// Those of making a ticket.
     pub async fn invite(&self) -> Result<String> {
-        let ticket = Ticket::parse(&self.engine.create_ticket(TICKET_LIFETIME).await?)?;
+        let ticket = Ticket::parse(
+            &self.engine.create_ticket(TicketWish { lifetime_usec: TICKET_LIFETIME, ..TicketWish::default() }).await?,
+        )?;
         // The loopback interface, which no daemon tells others of.
         Ok(Ticket { addresses: vec![PeerAddress::Ip(self.address)], ..ticket }.to_text())
     }

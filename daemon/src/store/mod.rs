@@ -272,7 +272,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let tickets = vec![TicketRecord { digest: "ab".to_owned(), expires: 7, state: TicketState::Open }];
+        let tickets = vec![TicketRecord {
+            digest: "ab".to_owned(),
+            expires: 7,
+            state: TicketState::Open,
+            scope: Some("00c0ffee".to_owned()),
+            access_usec: 9,
+        }];
         store.save_tickets(&tickets).unwrap();
         assert_eq!(store.tickets().unwrap(), tickets);
         let mode = fs::metadata(folder.path().join("tickets.toml")).unwrap().permissions().mode();

@@ -23,6 +23,12 @@ pub struct PeerRecord {
     /// What this machine thinks of it.
     #[serde(default)]
     pub trust: Trust,
+    /// The id of the only share that it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// When the pairing ends, in microseconds since the epoch; 0 for never.
+    #[serde(default)]
+    pub until: u64,
 }
 
 impl Store {

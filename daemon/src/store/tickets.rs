@@ -23,6 +23,12 @@ pub struct TicketRecord {
     pub expires: u64,
     /// Open or used.
     pub state: TicketState,
+    /// The id of the only share that whoever uses it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// How long the pairing lasts, in microseconds; 0 for good.
+    #[serde(default)]
+    pub access_usec: u64,
 }
 
 #[derive(Default, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use crate::{EndedEntry, Options};
 pub trait Manager {
     /// Make an invitation. It pairs one machine, then it is used up.
     ///
-    /// Option: `expires-usec` (`t`), its lifetime in microseconds.
+    /// Options: `expires-usec` (`t`), its lifetime in microseconds; `share` (`o`), the only share that the paired machine
+    /// may use; `access-usec` (`t`), how long the pairing lasts, in microseconds.
     fn create_ticket(&self, options: &Options<'_>) -> Result<String>;
 
     /// Pair with the machine that made this ticket; answers with the peer when both have agreed.

@@ -1,6 +1,6 @@
 //! `org.p2pusb1.Peer`
 
-use zbus::{Result, proxy};
+use zbus::{OwnedObjectPath, Result, proxy};
 
 use crate::Options;
 
@@ -27,6 +27,14 @@ pub trait Peer {
     /// See [`crate::values::Trust`].
     #[zbus(property)]
     fn trust(&self) -> Result<String>;
+
+    /// The only share that it may use, `/` for no such limit.
+    #[zbus(property)]
+    fn scope(&self) -> Result<OwnedObjectPath>;
+
+    /// When the pairing ends, in microseconds since the epoch; 0 for never.
+    #[zbus(property)]
+    fn until(&self) -> Result<u64>;
 
     /// See [`crate::values::PeerState`].
     #[zbus(property)]

@@ -7,6 +7,7 @@
 mod exporters;
 mod floods;
 mod gaps;
+mod guests;
 mod readers;
 mod streams;
 mod trust;
@@ -47,7 +48,7 @@ use crate::{
     attach,
     config::Network,
     engine::{
-        Engine, EngineHandle, Inputs,
+        Engine, EngineHandle, Inputs, TicketWish,
         view::{Change, Object, PeerView},
     },
     error::Error,
@@ -161,7 +162,7 @@ impl Daemon {
     pub(crate) async fn connected(&self) -> Connected {
         let mut seen = self.seen.clone();
         let event = seen.wait_for(|views| views.last().is_some_and(|view| view.link.is_some()));
-        must("a link", event).await.unwrap().last().and_then(|view| view.link.clone()).unwrap()
+        *must("a link", event).await.unwrap().last().and_then(|view| view.link.clone()).unwrap()
     }
 
     /// Waits until a peer has been shown like this.
@@ -375,8 +376,8 @@ async fn a_ticket_is_genuine_fresh_and_used_once() {
     let daemon = Daemon::start(&[]).await;
     let (first, second) = (bare(SecretKey::generate()).await, bare(SecretKey::generate()).await);
     let hour = 3_600_000_000;
-    let good = Ticket::parse(&daemon.engine.create_ticket(hour).await.unwrap()).unwrap().secret;
-    let late = Ticket::parse(&daemon.engine.create_ticket(0).await.unwrap()).unwrap().secret;
+    let good = Ticket::parse(&daemon.engine.create_ticket(lasting(hour)).await.unwrap()).unwrap().secret;
+    let late = Ticket::parse(&daemon.engine.create_ticket(lasting(0)).await.unwrap()).unwrap().secret;
     let mut forged = good.to_wire();
     forged.0[0] ^= 1;
     let forged = Secret::from_wire(&forged);
@@ -419,8 +420,12 @@ fn local(daemon: &Daemon, ticket: &str) -> String {
     Ticket { addresses, ..Ticket::parse(ticket).unwrap() }.to_text()
 }
 
+fn lasting(lifetime_usec: u64) -> TicketWish {
+    TicketWish { lifetime_usec, ..TicketWish::default() }
+}
+
 async fn make(daemon: &Daemon, lifetime_usec: u64) -> String {
-    daemon.engine.create_ticket(lifetime_usec).await.unwrap()
+    daemon.engine.create_ticket(lasting(lifetime_usec)).await.unwrap()
 }
 
 /// How a sender leaves its stream.
