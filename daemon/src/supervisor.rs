@@ -72,6 +72,7 @@ pub fn clean_up() -> Result<(), Failure> {
     for device in given_back {
         info!(P2PUSB_DEVICE = %device, "given back to its drivers after a crash");
     }
+    attach::forget_names(&runtime).map_err(|error| Failure::Io("the names of attached devices", error))?;
     Ok(())
 }
 

@@ -271,7 +271,8 @@ fn the_unit_is_hardened() {
 fn udev_rules_run_nothing_and_start_nothing() {
     let rules = read(UDEV_RULES);
     for line in rules.lines().filter(|line| !line.trim_start().starts_with('#')) {
-        for word in ["RUN", "PROGRAM", "IMPORT", "SYSTEMD_WANTS", "MODE", "OWNER", "GROUP"] {
+        for word in ["RUN", "PROGRAM", "IMPORT{program}", "IMPORT{builtin}", "SYSTEMD_WANTS", "MODE", "OWNER", "GROUP"]
+        {
             assert!(!line.contains(word), "{line}");
         }
     }
@@ -315,12 +316,21 @@ fn the_page_about_the_daemon_names_its_journal_fields_and_actions() {
     for name in [names::env::LOG, names::env::STATE_DIRECTORY, names::env::RUNTIME_DIRECTORY, "P2PUSB_IGNORE"] {
         assert!(page.contains(name), "p2pusbd(8) lacks {name}");
     }
+    // Those that the rules hand on from an attached device.
+    let rules = read(UDEV_RULES);
+    let handed_on: Vec<&str> =
+        rules.split("IMPORT{parent}=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(handed_on.len(), 4);
+    for name in handed_on {
+        assert!(page.contains(name), "p2pusbd(8) lacks {name}");
+    }
 }
 
 #[test]
 fn the_example_in_the_page_about_the_settings_is_understood() {
     let page = read(CONFIG_PAGE).replace("\\-", "-").replace("\\&", "");
-    let example: String = page.split(".EX\n").skip(1).filter_map(|part| part.split("\n.EE").next()).collect();
+    let examples = page.split(".EX\n").skip(1).filter_map(|part| part.split("\n.EE").next());
+    let example = examples.collect::<Vec<_>>().join("\n");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("p2pusb.toml");
     fs::write(&file, &example).expect("the example can be written");

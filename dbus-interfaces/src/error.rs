@@ -193,7 +193,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 28);
+        assert_eq!(ErrorName::ALL.len(), 29);
     }
 
     #[test]

@@ -21,6 +21,16 @@ wait_for 5 "B's kernel drives it" has_driver "$attached" usb-storage
 disk_ready "$attached"
 expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
 
+step "B's udev knows whose it is"
+on B udevadm settle
+share=$(bus_objects A shares)
+for what in "/sys/bus/usb/devices/$attached" "$disk"; do
+    expect_equal "the share of $what" "${share##*/}" "$(udev_property B "$what" P2PUSB_REMOTE_ID)"
+    expect_equal "the peer of $what" "$(bus_get A "$BUS_ROOT" Manager EndpointId)" "$(udev_property B "$what" P2PUSB_PEER)"
+    expect_equal "the label of $what" host-a "$(udev_property B "$what" P2PUSB_PEER_LABEL)"
+    expect_equal "the attachment of $what" 1 "$(udev_property B "$what" P2PUSB_ATTACHMENT)"
+done
+
 step 'B makes a file system, writes files, checks'
 disk_work "$disk"
 expect_equal 'the disk after that, on both sides' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"

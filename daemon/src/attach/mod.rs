@@ -2,6 +2,7 @@
 
 mod ahead;
 mod iso;
+mod named;
 mod patience;
 mod pump;
 mod session;
@@ -17,6 +18,7 @@ mod vhci;
 mod virtual_host;
 
 pub(crate) use self::{
+    named::forget_all as forget_names,
     patience::wait_longer,
     session::{Place, Request, run},
     virtual_host::VirtualHost,

@@ -5,6 +5,7 @@
 
 use std::{
     os::{fd::AsFd as _, unix::net::UnixStream as StdUnixStream},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Counters,
+    named::{Named, Names},
     pump::{Pump, Stopped, Switch},
     virtual_host::{Port, VirtualHost},
 };
@@ -26,6 +28,7 @@ use crate::{
     engine::EngineHandle,
     error::{Error, Result},
     net::link::{Connected, Notice},
+    peer::PeerId,
     policy::Presentable,
     stop::Stop,
 };
@@ -51,6 +54,10 @@ const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Request {
     /// The attachment's number.
     pub(crate) id: u32,
+    /// Whose device it is.
+    pub(crate) peer: PeerId,
+    /// What does not outlive the boot.
+    pub(crate) runtime: PathBuf,
     /// The session's number, unique on the link.
     pub(crate) session: SessionId,
     /// Where it is attached.
@@ -183,8 +190,18 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
     let (ours, kernels) = StdUnixStream::pair().map_err(socket_failed)?;
     ours.set_nonblocking(true).map_err(socket_failed)?;
     let ours = UnixStream::from_std(ours).map_err(socket_failed)?;
-    // The device id is ours to choose; the kernel echoes it in every message.
-    let port = kernel.attach(kernels.as_fd(), 0x0001_0000 | (request.id & 0xffff), request.speed)?;
+    let mut named = None;
+    let mut name = |port: &Port| {
+        // The one before has gone with its port.
+        named = None;
+        match Named::new(&request.runtime, &port.bus_path, &names(request)) {
+            Ok(file) => named = Some(file),
+            Err(error) => warn!(P2PUSB_ATTACHMENT = request.id, "udev is not told whose device it is: {error}"),
+        }
+    };
+    // Ours to choose; the kernel echoes it in every message.
+    let device_id = 0x0001_0000 | (request.id & 0xffff);
+    let port = kernel.attach(kernels.as_fd(), device_id, request.speed, &mut name)?;
     drop(kernels);
     let place = Place { controller: port.controller, port: port.number, bus_path: port.bus_path.clone() };
     engine.attachment_placed(request.id, place).await;
@@ -231,7 +248,14 @@ async fn attached(request: &Request, line: &mut Line, engine: &EngineHandle) -> 
         warn!(P2PUSB_ATTACHMENT = request.id, "the kernel did not detach port {}: {error}", port.number);
     }
     port_released(kernel.as_ref(), &port, request.id).await;
+    drop(named);
     ended
+}
+
+/// What udev is told of the device.
+fn names(request: &Request) -> Names<'_> {
+    let Request { peer, peer_label, id, device, .. } = request;
+    Names { peer: *peer, label: peer_label, attachment: *id, remote_id: device }
 }
 
 /// Follows the session from connection to connection until the peer or the grace time ends it.

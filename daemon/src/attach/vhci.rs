@@ -126,9 +126,16 @@ impl VirtualHost for Vhci {
 
     /// The kernel keeps no reservation, so another program may take the port between the look and the
     /// write: then (-EBUSY) the next one is tried.
-    fn attach(&self, socket: BorrowedFd<'_>, device_id: u32, speed: Speed) -> Result<Port> {
+    fn attach(
+        &self,
+        socket: BorrowedFd<'_>,
+        device_id: u32,
+        speed: Speed,
+        before: &mut dyn FnMut(&Port),
+    ) -> Result<Port> {
         for port in self.ports()?.into_iter().filter(|port| port.is_free_for(speed)) {
             let line = format!("{} {} {device_id} {}", port.number, socket.as_raw_fd(), kernel_speed(speed));
+            before(&port);
             match fs::write(self.folder.join("attach"), line) {
                 Ok(()) => return Ok(port),
                 Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => continue,
@@ -203,7 +210,7 @@ ss  0024 005 000 00000000 000000 0-0
                 (1, 24, true, false, "8-1")
             ]
         );
-        assert_eq!(vhci.attach(io::stdout().as_fd(), 7, Speed::SuperPlus).unwrap().number, 8);
+        assert_eq!(vhci.attach(io::stdout().as_fd(), 7, Speed::SuperPlus, &mut |_| ()).unwrap().number, 8);
         assert_eq!(fs::read_to_string(vhci.folder.join("attach")).unwrap(), "8 1 7 5");
     }
 
@@ -216,6 +223,9 @@ ss  0024 005 000 00000000 000000 0-0
         fs::write(vhci.join("attach"), "").unwrap();
         fs::write(vhci.join("status"), STATUS.replace(" 004 ", " 006 ")).unwrap();
         let vhci = Vhci::at(folder.path());
-        assert!(matches!(vhci.attach(io::stdout().as_fd(), 7, Speed::High), Err(Error::NoFreePort(Speed::High))));
+        assert!(matches!(
+            vhci.attach(io::stdout().as_fd(), 7, Speed::High, &mut |_| ()),
+            Err(Error::NoFreePort(Speed::High))
+        ));
     }
 }

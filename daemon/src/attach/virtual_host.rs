@@ -12,8 +12,15 @@ pub(crate) trait VirtualHost: Debug + Send + Sync {
     /// All ports of all controllers.
     fn ports(&self) -> Result<Vec<Port>>;
 
-    /// Attaches a device on a free port; `socket` is the kernel's end of the socketpair.
-    fn attach(&self, socket: BorrowedFd<'_>, device_id: u32, speed: Speed) -> Result<Port>;
+    /// Attaches a device on a free port; `socket` is the kernel's end of the socketpair. `before` is called with a port
+    /// before the kernel sees the device there; it may be called with another one first, which was taken meanwhile.
+    fn attach(
+        &self,
+        socket: BorrowedFd<'_>,
+        device_id: u32,
+        speed: Speed,
+        before: &mut dyn FnMut(&Port),
+    ) -> Result<Port>;
 
     /// Takes a device off its port. A port that is free already is no error.
     fn detach(&self, port: &Port) -> io::Result<()>;

@@ -283,7 +283,7 @@ mod tests {
             ),
             (
                 "\n[netwrok]",
-                "line 2: unknown field `netwrok`, expected `network` or `session`; did you mean `network`?",
+                "line 2: unknown field `netwrok`, expected one of `network`, `session`, `attach`; did you mean `network`?",
             ),
             ("[session]\n\n\ngrace = 3601", "line 4: 3601 is no grace time: it is a number of seconds from 0 to 3600"),
             (

@@ -184,6 +184,8 @@ impl Engine {
         }
         let request = attach::Request {
             id: number,
+            peer: attachment.peer,
+            runtime: self.runtime.clone(),
             // Unique as long as this process lives, which peers tell apart by its instance.
             session: SessionId(self.last_session),
             kernel: self.kernel.clone(),

@@ -103,9 +103,16 @@ impl VirtualHost for SimKernel {
         Ok((0..PORTS).map(port).collect())
     }
 
-    fn attach(&self, socket: BorrowedFd<'_>, device_id: u32, speed: Speed) -> Result<Port> {
+    fn attach(
+        &self,
+        socket: BorrowedFd<'_>,
+        device_id: u32,
+        speed: Speed,
+        before: &mut dyn FnMut(&Port),
+    ) -> Result<Port> {
         let failed = |error: io::Error| Error::failed("the simulated kernel refused to attach a device", error);
         let port = self.ports()?.into_iter().find(|port| port.is_free_for(speed)).ok_or(Error::NoFreePort(speed))?;
+        before(&port);
         let socket = UnixStream::from(socket.try_clone_to_owned().map_err(failed)?);
         socket.set_nonblocking(true).map_err(failed)?;
         let path: BusPath =
