@@ -51,15 +51,20 @@ pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
 pub mod action {
     /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.Revoke`.
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
+    /// `Manager.ShareDevice` with the option `force`.
+    pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
     /// `RemoteDevice.Attach`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
     /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`, `Peer.SetLabel`, `Peer.SetTrust`.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
     /// `Manager.Reload`.
     pub const CONFIGURE: &str = "org.p2pusb1.configure";
+    /// Every method of a share or an attachment that somebody else has made, on top of its own action.
+    pub const MANAGE_OTHERS: &str = "org.p2pusb1.manage-others";
 
     /// All of them.
-    pub const ALL: [&str; 4] = [SHARE_DEVICE, ATTACH_DEVICE, MANAGE_PEERS, CONFIGURE];
+    pub const ALL: [&str; 6] =
+        [SHARE_DEVICE, SHARE_DEVICE_SENSITIVE, ATTACH_DEVICE, MANAGE_PEERS, CONFIGURE, MANAGE_OTHERS];
 }
 
 /// Keys of the `a{sv}` options that methods take. A key that a method does not know is an error.

@@ -92,7 +92,7 @@ fn every_method_names_its_polkit_action_and_errors() {
     for (text, tag, ..) in members().iter().filter(|(_, tag, ..)| tag.starts_with("<method")) {
         let comment = comment(text, tag);
         let actions: Vec<_> = action::ALL.into_iter().filter(|a| words(comment, "org.p2pusb1.").contains(a)).collect();
-        assert_eq!(actions.len(), 1, "{tag}: {actions:?}");
+        assert!(!actions.is_empty(), "{tag}: no action is named");
         for name in [ErrorName::AccessDenied, ErrorName::InteractiveAuthorizationRequired, ErrorName::InvalidArgs] {
             assert!(words(comment, name.as_str()).contains(name.as_str()), "{tag}: {name} is not named");
         }

@@ -19,10 +19,13 @@ impl Attachment {
     async fn detach(
         &self,
         #[zbus(header)] header: Header<'_>,
+        #[zbus(object_server)] server: &zbus::ObjectServer,
         options: HashMap<String, OwnedVariant>,
     ) -> Result<(), MethodError> {
         let view = self.view.now();
-        self.context.authorize(&header, action::ATTACH_DEVICE, &[("device", view.product.as_str())]).await?;
+        let peer = super::peer::label(server, view.peer).await;
+        let details = [("device", view.product.as_str()), ("peer", &peer)];
+        self.context.authorize_for(&header, view.owner_uid, action::ATTACH_DEVICE, &details).await?;
         Options::new(options).done()?;
         let result = self.context.engine.detach(view.id).await;
         self.context.settled(result).await

@@ -1,6 +1,6 @@
 //! What every object on the bus needs to act.
 
-use p2pusb_dbus::MethodError;
+use p2pusb_dbus::{MethodError, names::action};
 use zbus::message::Header;
 
 use crate::{engine::EngineHandle, policy::Authorizer, reload::Reload};
@@ -23,6 +23,22 @@ impl Context {
         details: &[(&str, &str)],
     ) -> Result<u32, MethodError> {
         Ok(self.authorizer.check(header, action, details).await?)
+    }
+
+    /// The gate before what somebody has made: whoever is not its owner needs the right to manage others' as well.
+    pub(super) async fn authorize_for(
+        &self,
+        header: &Header<'_>,
+        owner_uid: u32,
+        action: &str,
+        details: &[(&str, &str)],
+    ) -> Result<u32, MethodError> {
+        let uid = self.authorize(header, action, details).await?;
+        // Root may do what it likes.
+        if uid != 0 && uid != owner_uid {
+            self.authorize(header, action::MANAGE_OTHERS, details).await?;
+        }
+        Ok(uid)
     }
 
     /// Passes on an answer of the engine once everybody can see what it changed: whoever gets an object's

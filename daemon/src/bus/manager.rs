@@ -95,8 +95,14 @@ impl Manager {
         options: HashMap<String, OwnedVariant>,
     ) -> Result<OwnedObjectPath, MethodError> {
         let bus_path = path::device_bus_path(device.as_str()).unwrap_or_default();
-        let uid = self.context.authorize(&header, action::SHARE_DEVICE, &[("device", &bus_path)]).await?;
+        let product = match server.interface::<_, super::device::Device>(&device).await {
+            Ok(device) => device.get().await.view.now().facts.product.clone(),
+            // Whoever may not ask does not hear that there is none.
+            Err(_) => String::new(),
+        };
         let mut options = Options::new(options);
+        let action = if options.is_on(FORCE) { action::SHARE_DEVICE_SENSITIVE } else { action::SHARE_DEVICE };
+        let uid = self.context.authorize(&header, action, &[("device", &product), ("bus-path", &bus_path)]).await?;
         let audience: Vec<OwnedObjectPath> = options.take(PEERS)?.unwrap_or_default();
         let force = options.take(FORCE)?.unwrap_or(false);
         let grace = options.take_grace()?;

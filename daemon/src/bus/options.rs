@@ -21,6 +21,11 @@ impl Options {
         Self(options)
     }
 
+    /// Whether an option is there and true.
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| bool::try_from(&**value) == Ok(true))
+    }
+
     /// Takes one option out.
     pub(super) fn take<T: TryFrom<OwnedVariant>>(&mut self, name: &str) -> Result<Option<T>, MethodError> {
         match self.0.remove(name) {

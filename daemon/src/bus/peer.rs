@@ -6,7 +6,11 @@ use p2pusb_dbus::{MethodError, names::action, path};
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{context::Context, options::Options, paths, shown::Shown};
-use crate::{engine::view::PeerView, error::Error, peer::Trust};
+use crate::{
+    engine::view::PeerView,
+    error::Error,
+    peer::{PeerId, Trust},
+};
 
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -18,6 +22,14 @@ impl Peer {
     async fn authorize(&self, header: &Header<'_>, verb: &str) -> Result<u32, MethodError> {
         let details = [("verb", verb), ("peer", &self.view.now().label)];
         self.context.authorize(header, action::MANAGE_PEERS, &details).await
+    }
+}
+
+/// What a peer is called; empty where it has just been forgotten.
+pub(super) async fn label(server: &zbus::ObjectServer, id: PeerId) -> String {
+    match server.interface::<_, Peer>(paths::peer(id)).await {
+        Ok(peer) => peer.get().await.view.now().label.clone(),
+        Err(_) => String::new(),
     }
 }
 

@@ -24,10 +24,12 @@ impl RemoteDevice {
     async fn attach(
         &self,
         #[zbus(header)] header: Header<'_>,
+        #[zbus(object_server)] server: &zbus::ObjectServer,
         options: HashMap<String, OwnedVariant>,
     ) -> Result<OwnedObjectPath, MethodError> {
         let view = self.view.now();
-        let details = [("device", view.facts.product.as_str())];
+        let peer = super::peer::label(server, view.peer).await;
+        let details = [("device", view.facts.product.as_str()), ("peer", &peer)];
         let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
         let mut options = Options::new(options);
         let wish = AttachWish { grace: options.take_grace()?, keep: options.take(KEEP)?.unwrap_or(true) };

@@ -22,7 +22,9 @@ pub(super) struct Share {
 
 impl Share {
     async fn authorize(&self, header: &Header<'_>) -> Result<u32, MethodError> {
-        self.context.authorize(header, action::SHARE_DEVICE, &[("device", &self.view.now().product)]).await
+        let view = self.view.now();
+        let details = [("device", view.product.as_str())];
+        self.context.authorize_for(header, view.owner_uid, action::SHARE_DEVICE, &details).await
     }
 }
 

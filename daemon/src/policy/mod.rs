@@ -11,6 +11,7 @@ pub use self::{accept::Accept, interfaces::InterfacePattern};
 
 use std::collections::HashMap;
 
+use p2pusb_dbus::names::action;
 use zbus::{Connection, message::Header};
 use zbus_polkit::policykit1::{AuthorityProxy, CheckAuthorizationFlags, Subject};
 
@@ -23,6 +24,32 @@ pub enum Denied {
     /// Perhaps, if somebody may be asked for a password.
     #[error("the password of an administrator is needed; call again with interactive authorization allowed")]
     AskFirst,
+}
+
+/// The detail that polkit shows instead of the message of its policy file, with `$(name)` for each other detail.
+const MESSAGE: &str = "polkit.message";
+
+/// What the one who is asked reads, where it can name what it is about.
+fn message(action: &str, details: &HashMap<&str, &str>) -> Option<&'static str> {
+    let named = |name: &str| details.get(name).is_some_and(|value| !value.is_empty());
+    match action {
+        action::SHARE_DEVICE if named("device") => {
+            Some("Authentication is required to change whether $(device) is shared with other machines")
+        }
+        action::SHARE_DEVICE_SENSITIVE if named("device") => {
+            Some("Authentication is required to share $(device) although this machine depends on it")
+        }
+        action::ATTACH_DEVICE if named("device") && named("peer") => {
+            Some("Authentication is required to change whether $(device) of $(peer) is attached to this machine")
+        }
+        action::MANAGE_PEERS if named("peer") => {
+            Some("Authentication is required to $(verb) the machine $(peer), which shares USB devices with this one")
+        }
+        action::MANAGE_OTHERS if named("device") => {
+            Some("Authentication is required because somebody else has shared or attached $(device)")
+        }
+        _ => None,
+    }
 }
 
 /// Asks for a caller's rights.
@@ -57,7 +84,10 @@ impl Authorizer {
         } else {
             CheckAuthorizationFlags::empty()
         };
-        let details: HashMap<&str, &str> = details.iter().copied().collect();
+        let mut details: HashMap<&str, &str> = details.iter().copied().collect();
+        if let Some(message) = message(action, &details) {
+            details.insert(MESSAGE, message);
+        }
         let authority =
             AuthorityProxy::new(&self.bus).await.map_err(|_| no("polkit is not there; only root may do this"))?;
         let answer = authority
