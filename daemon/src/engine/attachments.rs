@@ -309,7 +309,8 @@ impl Engine {
         // Nobody wanted it to end; so it is attached again when the peer is back, or this daemon. While somebody waits for
         // an answer, or has asked for its end, the answer is the end.
         let may_come_back = match &result {
-            Ok(reason) => matches!(reason, EndReason::PeerLost | EndReason::PeerStopped | EndReason::Stopped),
+            Ok(EndReason::PeerLost | EndReason::PeerStopped | EndReason::Stopped | EndReason::DeviceUnplugged) => true,
+            Ok(_) => false,
             Err(Error::NotShared(_) | Error::DeviceNotAccepted { .. }) => false,
             Err(Error::Cancelled(_)) => stopping,
             Err(_) => true,
