@@ -40,6 +40,14 @@ pub enum Error {
     /// There is a share for this device.
     #[error("{0} is shared already; unshare it first to change who may use it, or use Share.SetPeers")]
     AlreadyShared(String),
+    /// The share follows from something, and is changed there.
+    #[error("{device} is shared by {why}")]
+    ShareDerived {
+        /// What is shared.
+        device: String,
+        /// By what, and what to do about it.
+        why: String,
+    },
     /// There is no such share.
     #[error("{0} is not shared (any more)")]
     NotShared(String),

@@ -20,6 +20,12 @@ impl Stop {
         self.token.cancel();
     }
 
+    /// Whether somebody has asked.
+    #[cfg(test)]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     /// Waits until somebody has asked.
     pub(crate) async fn stopped(&self) -> EndReason {
         self.token.cancelled().await;

@@ -316,7 +316,14 @@ fn the_page_about_the_daemon_names_its_journal_fields_and_actions() {
     for name in names::journal::ALL.iter().chain(&names::action::ALL) {
         assert!(page.contains(name), "p2pusbd(8) lacks {name}");
     }
-    for name in [names::env::LOG, names::env::STATE_DIRECTORY, names::env::RUNTIME_DIRECTORY, "P2PUSB_IGNORE"] {
+    for name in ["P2PUSB_IGNORE", "P2PUSB_SHARE", "P2PUSB_PEERS"] {
+        assert!(page.contains(name), "p2pusbd(8) lacks {name}");
+        assert!(
+            read("udev-rules/README.md").contains(name) && read("udev-rules/90-p2pusb.rules").contains(name),
+            "{name}"
+        );
+    }
+    for name in [names::env::LOG, names::env::STATE_DIRECTORY, names::env::RUNTIME_DIRECTORY] {
         assert!(page.contains(name), "p2pusbd(8) lacks {name}");
     }
     // Those that the rules hand on from an attached device.

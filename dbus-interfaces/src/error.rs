@@ -68,6 +68,8 @@ error_names! {
         DeviceNotAccepted,
         /// There is a share for this device already.
         AlreadyShared,
+        /// The share follows from a udev rule or a rule of the settings; it is changed there and not by hand.
+        ShareDerived,
         /// The share does not exist any more.
         NotShared,
         /// The remote device is attached here already.
@@ -193,7 +195,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 29);
+        assert_eq!(ErrorName::ALL.len(), 30);
     }
 
     #[test]

@@ -107,6 +107,14 @@ values! {
         SuperPlus = "super-plus",
     }
 
+    /// `Share.Origin`: where a share comes from.
+    ShareOrigin {
+        /// Somebody has made it with `Manager.ShareDevice`; it goes with `Share.Revoke`.
+        Person = "person",
+        /// A udev rule of this machine sets `P2PUSB_SHARE` to 1 for the device; it goes with the property.
+        Udev = "udev",
+    }
+
     /// `Share.State`.
     ShareState {
         /// The device is not plugged in; it is offered again as soon as it is.

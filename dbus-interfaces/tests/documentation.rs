@@ -142,6 +142,7 @@ fn every_value_is_documented_and_unknown_ones_are_allowed_for() {
         DEVICE "State" DeviceState;
         DEVICE "Excluded" Exclusion;
         SHARE "State" ShareState;
+        SHARE "Origin" ShareOrigin;
         PEER "State" PeerState;
         PEER "Trust" Trust;
         PEER "Path" PathKind;

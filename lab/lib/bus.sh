@@ -79,6 +79,11 @@ attachments_are() {
     [[ $(bus_count "$1" attachments) == "$2" ]]
 }
 
+# shares_are NAME COUNT; for wait_for.
+shares_are() {
+    [[ $(bus_count "$1" shares) == "$2" ]]
+}
+
 # share_state NAME: the state of a host's only share.
 share_state() {
     bus_get "$1" "$(bus_objects "$1" shares)" Share State

@@ -1,6 +1,6 @@
 //! `p2pusb status`: the daemon, what is attached here, what is shared from here, what ended lately.
 
-use p2pusb_dbus::values::AttachmentState;
+use p2pusb_dbus::values::{AttachmentState, ShareOrigin};
 use serde::Serialize;
 
 use super::{attachment_state, end_reason, share_state};
@@ -89,7 +89,7 @@ fn shares(all: &Snapshot, now_usec: u64) -> Option<Table> {
             device.map_or("", |device| &device.bus_path).into(),
             device.map_or_else(|| share.product.clone(), |device| device.name()).into(),
             share_state(all, share, now_usec),
-            for_whom(all, share).into(),
+            format!("{}{}", for_whom(all, share), origin(share)).into(),
         ]);
     }
     (!all.shares.is_empty()).then_some(table)
@@ -97,10 +97,22 @@ fn shares(all: &Snapshot, now_usec: u64) -> Option<Table> {
 
 /// Who may attach a shared device.
 pub(super) fn for_whom(all: &Snapshot, share: &Share) -> String {
+    // As a rule has it: not all of them need be paired.
+    if !share.peer_names.is_empty() {
+        return share.peer_names.join(", ");
+    }
     if share.peers.is_empty() {
         return "every paired peer".to_owned();
     }
     share.peers.iter().map(|peer| all.peer_name(peer)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a share comes from, where no person has made it.
+fn origin(share: &Share) -> &'static str {
+    match ShareOrigin::from_value(&share.origin) {
+        ShareOrigin::Udev => ", by a udev rule",
+        _ => "",
+    }
 }
 
 /// Newest first: that is what people look for.
@@ -168,6 +180,17 @@ Ended lately
     }
 
     #[test]
+    fn what_a_udev_rule_shares_is_told_as_the_rule_has_it() {
+        let mut all = example();
+        all.shares[0].origin = "udev".to_owned();
+        all.shares[1].origin = "udev".to_owned();
+        all.shares[1].peer_names = vec!["Workshop".to_owned(), "desk".to_owned()];
+        let text = report(&all, 61_000_000, Colours::none()).text;
+        assert!(text.contains("every paired peer, by a udev rule\n"), "{text}");
+        assert!(text.contains("Workshop, desk, by a udev rule\n"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_told_in_few_words() {
         let text = report(&Snapshot::default(), 0, Colours::none()).text;
         assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n"), "{text}");
@@ -187,6 +210,7 @@ Ended lately
         assert_eq!(share["claimed_by"]["label"], "Workshop");
         assert_eq!((&share["grace"], &share["reconnect_deadline_usec"]), (&5.into(), &0.into()));
         assert_eq!(share["peers"][0]["endpoint_id"], crate::snapshot::tests::WORKSHOP);
+        assert_eq!((&share["origin"], &share["peer_names"]), (&"person".into(), &serde_json::json!([])));
         assert_eq!(json["shares"][0]["bus_path"], serde_json::Value::Null);
         assert_eq!(json["recently_ended"][0]["reason"], "peer-lost");
         assert_eq!(json["recently_ended"][0]["time_usec"], 1_000_000);

@@ -102,6 +102,7 @@ pub(crate) fn example() -> Snapshot {
                 ("StableId", "0403:6001@1-2".into()),
                 ("Product", "FT232R USB UART".into()),
                 ("Peers", vec![ObjectPath::from(peer_path(WORKSHOP))].into()),
+                ("Origin", "person".into()),
                 ("State", "in-use".into()),
                 ("ClaimedBy", o(&peer_path(WORKSHOP))),
                 ("Grace", 5u32.into()),

@@ -28,7 +28,7 @@ use crate::{
     },
     net::{self, Admission},
     peer::PeerId,
-    policy::{Accept, Authorizer},
+    policy::{Accept, Authorizer, PeerNames},
     reload::Reload,
     store::{PeerRecord, Store},
 };
@@ -123,6 +123,8 @@ fn objects(peer: PeerId) -> Vec<Object> {
             stable_id: "stable".to_owned(),
             product: "Disk".to_owned(),
             peers: vec![peer],
+            names: PeerNames::parse("desk"),
+            origin: "udev",
             state: "available",
             claimed_by: None,
             grace: Grace::default(),

@@ -13,6 +13,7 @@ impl From<Error> for MethodError {
             Error::DeviceBusy { .. } => ErrorName::DeviceBusy,
             Error::DeviceNotAccepted { .. } => ErrorName::DeviceNotAccepted,
             Error::AlreadyShared(_) => ErrorName::AlreadyShared,
+            Error::ShareDerived { .. } => ErrorName::ShareDerived,
             Error::NotShared(_) => ErrorName::NotShared,
             Error::AlreadyAttached(_) => ErrorName::AlreadyAttached,
             Error::NotAttached(_) => ErrorName::NotAttached,

@@ -88,6 +88,16 @@ impl Share {
     }
 
     #[zbus(property)]
+    fn peer_names(&self) -> Vec<String> {
+        self.view.now().names.as_slice().to_vec()
+    }
+
+    #[zbus(property)]
+    fn origin(&self) -> &'static str {
+        self.view.now().origin
+    }
+
+    #[zbus(property)]
     fn state(&self) -> &'static str {
         self.view.now().state
     }

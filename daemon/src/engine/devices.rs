@@ -141,6 +141,7 @@ impl Engine {
             }
             HotplugEvent::Disk(sysfs) => return self.disk_found(sysfs),
         }
+        self.derive_shares().await;
         for share in self.shares.keys().cloned().collect::<Vec<_>>() {
             self.publish_share(&share).await;
         }

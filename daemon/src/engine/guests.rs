@@ -52,7 +52,7 @@ impl Engine {
     /// Whether a peer may claim this share.
     pub(super) fn may_use(&self, id: PeerId, share: &Share) -> bool {
         let scope = self.peers.get(&id).and_then(|peer| peer.record.scope.as_ref());
-        self.is_trusted(id) && scope.is_none_or(|scope| *scope == share.record.id) && share.is_for(id)
+        self.is_trusted(id) && scope.is_none_or(|scope| *scope == share.record.id) && self.is_for(share, id)
     }
 
     /// A peer has been paired with limits, perhaps others than before.

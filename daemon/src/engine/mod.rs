@@ -6,6 +6,7 @@
 
 mod attachments;
 mod command;
+mod derived;
 mod devices;
 mod guests;
 mod handle;

@@ -180,6 +180,8 @@ impl Engine {
         }
         self.limits_changed(id).await;
         self.publish_peer(id).await;
+        // A rule may have named it before it was there.
+        self.derive_shares().await;
         Ok(())
     }
 
@@ -206,6 +208,7 @@ impl Engine {
         self.publish_admission();
         info!(P2PUSB_PEER = id.short(), "forgotten");
         self.hide(ObjectId::Peer(id)).await;
+        self.derive_shares().await;
         Ok(())
     }
 

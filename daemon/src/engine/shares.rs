@@ -9,6 +9,7 @@ use tracing::info;
 use super::{
     Engine,
     command::Reply,
+    derived::Origin,
     handle::{Grant, Offer, Offers, ShareWish},
     state::until_usec,
     view::{DeviceFacts, Object, ObjectId, ShareView},
@@ -17,6 +18,7 @@ use crate::{
     config::Grace,
     error::{Error, Result},
     peer::PeerId,
+    policy::PeerNames,
     stop::Stop,
     store::ShareRecord,
     usb::{self, BusPath},
@@ -26,13 +28,19 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) record: ShareRecord,
+    /// Where it comes from.
+    pub(super) origin: Origin,
+    /// The peers as a rule names them, where one does; then `peers` says nothing.
+    pub(super) names: Option<PeerNames>,
     /// Empty means every paired peer. A forgotten peer stays in the list, or forgetting the only one would
     /// open the share to all.
     peers: Vec<PeerId>,
     /// How long a claim outlives its connection. The claim watches it.
     grace: watch::Sender<Grace>,
     claim: Option<Claim>,
-    /// The share ends with its claim, and these want to know.
+    /// It is offered no longer, and ends with its claim.
+    pub(super) ending: bool,
+    /// These want to know when it has ended.
     revoked: Vec<Reply<()>>,
 }
 
@@ -50,7 +58,13 @@ impl Share {
     pub(super) fn new(record: ShareRecord, grace: Grace) -> Self {
         let peers = record.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
         let grace = watch::Sender::new(record.grace.unwrap_or(grace));
-        Self { record, peers, grace, claim: None, revoked: Vec::new() }
+        let origin = Origin::Person;
+        Self { record, origin, names: None, peers, grace, claim: None, ending: false, revoked: Vec::new() }
+    }
+
+    /// The same, as it follows from something.
+    pub(super) fn derived(self, origin: Origin, names: Option<PeerNames>) -> Self {
+        Self { origin, names, ..self }
     }
 
     /// The settings say something else now; a share with a grace time of its own does not care.
@@ -79,19 +93,40 @@ impl Share {
             claim.stop.stop(reason);
         }
     }
-
-    /// Who may claim it: `None` means every paired peer.
-    fn audience(&self) -> Option<Vec<PeerId>> {
-        // Asked of the record: a list of names that can't be read is not an empty list.
-        if self.record.peers.is_empty() { None } else { Some(self.peers.clone()) }
-    }
-
-    pub(super) fn is_for(&self, peer: PeerId) -> bool {
-        self.revoked.is_empty() && self.audience().is_none_or(|peers| peers.contains(&peer))
-    }
 }
 
 impl Engine {
+    /// Who may claim a share: `None` means every paired peer.
+    fn audience(&self, share: &Share) -> Option<Vec<PeerId>> {
+        match &share.names {
+            Some(names) => {
+                let named = self.peers.iter().filter(|(id, peer)| names.name(**id, peer.label()));
+                Some(named.map(|(id, _)| *id).collect())
+            }
+            // Asked of the record: a list of names that can't be read is not an empty list.
+            None if share.record.peers.is_empty() => None,
+            None => Some(share.peers.clone()),
+        }
+    }
+
+    pub(super) fn is_for(&self, share: &Share, peer: PeerId) -> bool {
+        !share.ending && self.audience(share).is_none_or(|peers| peers.contains(&peer))
+    }
+
+    /// Ends a share's claim where its peer may not claim it any longer.
+    pub(super) fn stop_stranger(&self, id: &str) {
+        let Some(share) = self.shares.get(id) else { return };
+        if share.claimed_by().is_some_and(|peer| !self.may_use(peer, share)) {
+            share.stop(EndReason::ShareRevoked);
+        }
+    }
+
+    /// A share that may be changed by hand.
+    fn by_hand(&self, id: &str) -> Result<&Share> {
+        let share = self.shares.get(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
+        if share.origin.is_derived() { Err(self.not_by_hand(share)) } else { Ok(share) }
+    }
+
     pub(super) async fn share_device(&mut self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
         self.refuse_while_stopping()?;
         let ShareWish { peers, force, grace } = wish;
@@ -101,8 +136,10 @@ impl Engine {
             return Err(Error::DeviceExcluded { device: name, reason });
         }
         let stable_id = self.identity(info);
-        if self.shares.values().any(|share| share.record.stable_id == stable_id) {
-            return Err(Error::AlreadyShared(name));
+        match self.shares.values().find(|share| share.record.stable_id == stable_id) {
+            Some(share) if share.origin.is_derived() => return Err(self.not_by_hand(share)),
+            Some(_) => return Err(Error::AlreadyShared(name)),
+            None => {}
         }
         if self.shares.len() >= MAX_OFFERED_DEVICES {
             return Err(Error::LimitReached { limit: MAX_OFFERED_DEVICES, what: "shares" });
@@ -145,8 +182,7 @@ impl Engine {
 
     pub(super) async fn set_share_peers(&mut self, id: &str, peers: Vec<PeerId>) -> Result<()> {
         self.known(&peers)?;
-        let share = self.shares.get_mut(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
-        let mut record = share.record.clone();
+        let mut record = self.by_hand(id)?.record.clone();
         record.peers = peers.iter().map(PeerId::to_string).collect();
         self.keep({
             let record = record.clone();
@@ -156,19 +192,15 @@ impl Engine {
         if let Some(share) = self.shares.get_mut(id) {
             share.record = record;
             share.peers = peers;
-            if let Some(claim) = &share.claim
-                && !share.is_for(claim.peer)
-            {
-                claim.stop.stop(EndReason::ShareRevoked);
-            }
         }
+        self.stop_stranger(id);
         self.publish_share(id).await;
         self.publish_offers();
         Ok(())
     }
 
     pub(super) async fn set_share_grace(&mut self, id: &str, grace: Grace) -> Result<()> {
-        let share = self.shares.get(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
+        let share = self.by_hand(id)?;
         let record = ShareRecord { grace: Some(grace), ..share.record.clone() };
         self.keep({
             let record = record.clone();
@@ -184,29 +216,34 @@ impl Engine {
     }
 
     pub(super) async fn revoke(&mut self, id: String, reply: Reply<()>) {
-        let Some(share) = self.shares.get_mut(&id) else {
+        if let Err(error) = self.by_hand(&id) {
             // The caller may be gone; then nobody needs to know.
-            let _ = reply.send(Err(Error::NotShared(id)));
+            let _ = reply.send(Err(error));
             return;
-        };
+        }
+        let Some(share) = self.shares.get_mut(&id) else { return };
         share.stop(EndReason::ShareRevoked);
+        share.ending = true;
         share.revoked.push(reply);
         self.publish_offers();
         if self.shares.get(&id).is_some_and(|share| !share.is_claimed()) {
             self.remove_share(&id).await;
+            self.derive_shares().await;
         }
     }
 
-    async fn remove_share(&mut self, id: &str) {
-        let kept = self
-            .keep({
-                let id = id.to_owned();
-                move |store| store.remove_share(&id)
-            })
-            .await;
+    pub(super) async fn remove_share(&mut self, id: &str) {
+        let Some(share) = self.shares.get(id) else { return };
+        let kept = if share.origin.is_derived() {
+            Ok(())
+        } else {
+            let id = id.to_owned();
+            self.keep(move |store| store.remove_share(&id)).await
+        };
         let Some(share) = self.shares.get_mut(id) else { return };
         let replies = std::mem::take(&mut share.revoked);
         if let Err(error) = kept {
+            share.ending = false;
             // It would be back after a restart: then it has not ended.
             let error = error.to_string();
             for reply in replies {
@@ -271,12 +308,13 @@ impl Engine {
         let Some(share) = self.shares.get_mut(id) else { return };
         let Some(claim) = share.claim.take() else { return };
         info!(P2PUSB_SHARE = id, P2PUSB_DEVICE = %claim.device, P2PUSB_PEER = claim.peer.short(), "the claim has ended: {reason}");
-        if share.revoked.is_empty() {
-            self.publish_share(id).await;
-            self.publish_offers();
-        } else {
+        if share.ending {
             self.remove_share(id).await;
+        } else {
+            self.publish_share(id).await;
         }
+        self.derive_shares().await;
+        self.publish_offers();
     }
 
     pub(super) async fn publish_share(&self, id: &str) {
@@ -292,7 +330,9 @@ impl Engine {
             },
             stable_id: share.record.stable_id.clone(),
             product: share.record.product.clone(),
-            peers: share.peers.clone(),
+            peers: self.audience(share).unwrap_or_default(),
+            names: share.names.clone().unwrap_or_default(),
+            origin: share.origin.as_str(),
             claimed_by: share.claimed_by(),
             grace: *share.grace.borrow(),
             lost_until: share.claim.as_ref().and_then(|claim| claim.lost_until).unwrap_or(0),
@@ -307,10 +347,10 @@ impl Engine {
 
     /// Says anew what is offered; links tell their peers what has changed of it.
     pub(super) fn publish_offers(&self) {
-        let offers = self.shares.values().filter(|share| share.revoked.is_empty()).filter_map(|share| {
+        let offers = self.shares.values().filter(|share| !share.ending).filter_map(|share| {
             let info = self.plugged(&share.record.stable_id)?;
             let device = DeviceFacts::from(info).offered(share.record.id.clone(), !share.is_claimed());
-            Some(Offer { device, audience: share.audience() })
+            Some(Offer { device, audience: self.audience(share) })
         });
         let scopes = self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.record.scope.clone()?)));
         self.set_offers(Offers { all: Arc::new(offers.collect()), scopes: Arc::new(scopes.collect()) });

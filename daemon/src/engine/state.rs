@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use super::{
     attachments::Attachment,
     command::Command,
+    derived,
     handle::{COMMAND_QUEUE, EngineHandle, Offers},
     peers::Peer,
     shares::Share,
@@ -71,6 +72,8 @@ pub struct Engine {
     pub(super) handle: EngineHandle,
     pub(super) devices: BTreeMap<BusPath, DeviceInfo>,
     pub(super) shares: BTreeMap<String, Share>,
+    /// What the ids of derived shares are made with.
+    pub(super) id_key: [u8; 32],
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) attachments: BTreeMap<u32, Attachment>,
     pub(super) last_attachment: u32,
@@ -109,7 +112,9 @@ impl Engine {
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
         let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, devices } = inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
+        let id_key = derived::id_key(endpoint.secret_key());
         let mut engine = Self {
+            id_key,
             tickets: store.tickets()?,
             store,
             endpoint,
@@ -146,6 +151,7 @@ impl Engine {
     /// Runs until [`EngineHandle::shutdown`] has been answered.
     pub async fn run(mut self) {
         self.publish_all().await;
+        self.derive_shares().await;
         while let Some(command) = self.commands.recv().await {
             self.execute(command).await;
             if self.is_stopping && self.is_idle() {

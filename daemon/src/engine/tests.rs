@@ -1,5 +1,7 @@
 //! The engine on its own: what it makes of what is kept, and what it keeps. Nobody is at the other end of its links.
 
+mod derived;
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},

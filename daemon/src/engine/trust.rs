@@ -45,6 +45,8 @@ impl Engine {
             attachment.peer_label.clone_from(&label);
         }
         self.publish_peer(id).await;
+        // A rule may name this peer from now on, or no longer.
+        self.derive_shares().await;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::{
     config::Grace,
     net::link::Connected,
     peer::{PeerId, Trust},
+    policy::PeerNames,
     usb::BusPath,
 };
 
@@ -142,8 +143,12 @@ pub struct ShareView {
     pub stable_id: String,
     /// The device's name.
     pub product: String,
-    /// Who may claim it; empty means every paired peer.
+    /// Who may claim it; empty means every paired peer, unless there are names.
     pub peers: Vec<PeerId>,
+    /// The same as a udev rule or the settings say it; empty where they don't.
+    pub names: PeerNames,
+    /// person, udev
+    pub origin: &'static str,
     /// waiting, available, in-use, reconnecting
     pub state: &'static str,
     /// Who has it.

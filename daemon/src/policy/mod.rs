@@ -5,9 +5,10 @@
 
 mod accept;
 mod interfaces;
+mod names;
 
 pub(crate) use self::accept::{Presentable, Unaccepted};
-pub use self::{accept::Accept, interfaces::InterfacePattern};
+pub use self::{accept::Accept, interfaces::InterfacePattern, names::PeerNames};
 
 use std::collections::HashMap;
 

@@ -161,6 +161,12 @@ impl DeviceInfo {
         format!("{:04x}:{:04x}@{}", self.vendor_id, self.product_id, self.bus_path)
     }
 
+    /// The same with that serial number.
+    #[cfg(test)]
+    pub(crate) fn with_serial(self, serial: &str) -> Self {
+        Self { serial: Some(serial.as_bytes().to_vec()), ..self }
+    }
+
     /// Whether the device has a serial number.
     pub fn has_serial(&self) -> bool {
         self.serial.is_some()

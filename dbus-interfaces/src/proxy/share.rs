@@ -32,6 +32,14 @@ pub trait Share {
     #[zbus(property)]
     fn peers(&self) -> Result<Vec<OwnedObjectPath>>;
 
+    /// The same as the udev property or the rule names them that the share comes from; empty if none does.
+    #[zbus(property)]
+    fn peer_names(&self) -> Result<Vec<String>>;
+
+    /// See [`crate::values::ShareOrigin`].
+    #[zbus(property)]
+    fn origin(&self) -> Result<String>;
+
     /// See [`crate::values::ShareState`].
     #[zbus(property)]
     fn state(&self) -> Result<String>;
