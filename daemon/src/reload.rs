@@ -85,11 +85,12 @@ impl Settings {
             Ok(loaded) => loaded,
             Err(wrong) => {
                 error!("the settings stay as they were: {wrong}");
+                self.engine.apply(Err(wrong.to_string())).await;
                 return Err(Error::SettingsInvalid(wrong.to_string()));
             }
         };
         let need_restart = loaded.config.need_a_restart(&self.started_with);
-        self.engine.apply(loaded.config).await;
+        self.engine.apply(Ok(loaded.config)).await;
         match &need_restart[..] {
             [] => info!("the settings were read anew"),
             keys => info!("the settings were read anew; restart p2pusbd for {}", keys.join(", ")),

@@ -41,6 +41,9 @@ pub mod interface {
     pub const ALL: [&str; 6] = [MANAGER, DEVICE, SHARE, PEER, REMOTE_DEVICE, ATTACHMENT];
 }
 
+/// The daemon's unit of systemd.
+pub const UNIT: &str = "p2pusbd.service";
+
 /// The prefix, with its dot, of the project's own D-Bus errors; see [`crate::ErrorName`].
 pub const ERROR_PREFIX: &str = "org.p2pusb1.Error.";
 

@@ -164,7 +164,7 @@ agrees!(
     ManagerProxy,
     MANAGER,
     MANAGER,
-    [version endpoint_id state probing relay_mode features recently_ended],
+    [version endpoint_id state probing relay_mode features problems recently_ended],
     |p| {
         let options = Options::from([("force", true.into())]);
         p.create_ticket(&options).await.unwrap();

@@ -107,6 +107,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             endpoint_id: peer,
             relay_mode: "none",
             recently_ended: Vec::new(),
+            problems: Vec::new(),
         }),
         Object::Device(DeviceView {
             bus_path: bus_path.clone(),

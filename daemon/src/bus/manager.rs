@@ -156,6 +156,11 @@ impl Manager {
     }
 
     #[zbus(property)]
+    fn problems(&self) -> Vec<String> {
+        self.view.now().problems.clone()
+    }
+
+    #[zbus(property)]
     fn recently_ended(&self) -> Vec<(u64, String, String, String)> {
         let row = |ended: &crate::engine::view::EndedView| {
             (ended.when, ended.peer.clone(), ended.product.clone(), ended.reason.as_str().to_owned())

@@ -74,9 +74,9 @@ pub(super) enum Command {
         attachment: u32,
         reply: Reply<()>,
     },
-    /// New settings.
+    /// New settings, or what is wrong with them.
     Apply {
-        config: Box<Config>,
+        config: Result<Box<Config>, String>,
         reply: oneshot::Sender<()>,
     },
     /// Answered when everything so far has been published and shown.

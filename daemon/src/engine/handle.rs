@@ -183,9 +183,9 @@ impl EngineHandle {
         self.call(|reply| Command::Detach { attachment, reply }).await
     }
 
-    /// New settings; answers when they count.
-    pub(crate) async fn apply(&self, config: Config) {
-        self.ask(|reply| Command::Apply { config: Box::new(config), reply }).await;
+    /// New settings, or what is wrong with them; answers when they count.
+    pub(crate) async fn apply(&self, config: Result<Config, String>) {
+        self.ask(|reply| Command::Apply { config: config.map(Box::new), reply }).await;
     }
 
     /// Waits until everything that has happened so far can be seen.

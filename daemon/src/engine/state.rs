@@ -84,6 +84,8 @@ pub struct Engine {
     pub(super) kernel: Arc<dyn VirtualHost>,
     pub(super) grace: Grace,
     pub(super) accept: Accept,
+    /// What somebody has to see to, a sentence each.
+    pub(super) problems: Vec<String>,
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
     is_stopping: bool,
@@ -132,6 +134,7 @@ impl Engine {
             kernel,
             grace,
             accept,
+            problems: Vec::new(),
             relay_mode,
             stopping: None,
             is_stopping: false,
@@ -145,6 +148,8 @@ impl Engine {
         for record in engine.store.attachments()? {
             engine.load_attachment(record)?;
         }
+        // The files have been read, and the damaged ones among them set aside.
+        engine.problems = engine.store.problems()?;
         Ok((engine, handle, changes_rx))
     }
 
@@ -203,7 +208,7 @@ impl Engine {
             Command::Attach { peer, device, wish, uid, reply } => self.attach(peer, device, wish, uid, reply).await,
             Command::Detach { attachment, reply } => self.detach(attachment, reply).await,
             Command::Apply { config, reply } => {
-                self.apply(*config).await;
+                self.apply(config).await;
                 let _ = reply.send(());
             }
             Command::Sync { reply } => self.say(Change::Barrier(reply)).await,
@@ -308,6 +313,7 @@ impl Engine {
             endpoint_id: self.endpoint.id().into(),
             relay_mode: self.relay_mode,
             recently_ended: self.recently_ended.iter().cloned().collect(),
+            problems: self.problems.clone(),
         };
         self.show(Object::Manager(view)).await;
     }

@@ -188,7 +188,7 @@ async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
         store.save_share(&record).unwrap();
     }
     let running = Running::start(&store).await;
-    running.engine.apply(toml::from_str("[session]\ngrace = 7").unwrap()).await;
+    running.engine.apply(Ok(toml::from_str("[session]\ngrace = 7").unwrap())).await;
     assert_eq!(running.share("0000000c").await.grace.seconds(), 7);
     assert_eq!(running.share("0000000d").await.grace.seconds(), 5);
     let waiting = running.attachments().await;

@@ -72,6 +72,8 @@ pub struct ManagerView {
     pub relay_mode: &'static str,
     /// The last attachments that ended, newest last.
     pub recently_ended: Vec<EndedView>,
+    /// What somebody has to see to, a sentence each.
+    pub problems: Vec<String>,
 }
 
 /// An attachment that has ended.

@@ -12,6 +12,7 @@ use crate::config::Grace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachmentRecord {
     /// The peer's public key, 64 hexadecimal digits.
+    #[serde(deserialize_with = "super::checked::endpoint_id")]
     pub endpoint_id: String,
     /// The id of the share there.
     pub remote_id: String,

@@ -11,23 +11,26 @@
 //! ```
 //!
 //! Each file is written whole beside its place, synced and renamed, so that a power cut leaves the old one
-//! or the new one. A file that can't be read is set aside under the name `*.damaged` and reported; nothing
-//! else is lost with it.
+//! or the new one. A file that can't be understood is set aside under the name `*.damaged` and reported; nothing
+//! else is lost with it. All of them have the mode 0600 in a folder of mode 0700; what is secret has a file of its own.
 
 mod atomic;
 mod attachments;
+mod checked;
+mod damaged;
 mod identity;
 mod peers;
 mod shares;
 mod tickets;
 
 use std::{
+    fmt::Display,
     fs, io,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use tracing::warn;
 
 pub use self::{
     attachments::AttachmentRecord,
@@ -38,6 +41,9 @@ pub use self::{
 
 /// The version of this layout.
 const VERSION: u32 = 1;
+
+/// The folders of files that there are many of.
+const FOLDERS: [&str; 3] = ["peers", "shares", "attachments"];
 
 /// The state folder.
 #[derive(Debug, Clone)]
@@ -66,14 +72,6 @@ pub enum StoreError {
         /// Its version.
         found: u32,
     },
-    /// The secret key is not one.
-    #[error(
-        "{path} does not hold a secret key of 32 bytes; move it away to get a new identity (peers must be paired again)"
-    )]
-    BadIdentity {
-        /// The file.
-        path: PathBuf,
-    },
     /// A value could not be written as TOML.
     #[error("{path} can't be written: {source}")]
     Encode {
@@ -95,39 +93,39 @@ impl Store {
     /// Opens the folder, and makes it where it is missing.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        for folder in [store.root.clone(), store.folder("peers"), store.folder("shares"), store.folder("attachments")] {
+        for folder in FOLDERS.iter().map(|name| store.folder(name)) {
             fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
         }
-        let path = store.root.join("version");
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let found = text.trim().parse().unwrap_or(u32::MAX);
-                if found > VERSION {
-                    return Err(StoreError::TooNew { path: store.root, found });
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match store.number("version")? {
+            Some(found) if found > VERSION => Err(StoreError::TooNew { path: store.root, found }),
+            Some(_) => Ok(store),
+            None => {
+                let path = store.root.join("version");
                 atomic::write(&path, format!("{VERSION}\n").as_bytes()).map_err(StoreError::io(&path))?;
+                Ok(store)
             }
-            Err(source) => return Err(StoreError::Io { path, source }),
         }
-        Ok(store)
     }
 
     /// The UDP port of the last run: peers look for us there.
     pub fn last_port(&self) -> Result<Option<u16>, StoreError> {
-        let path = self.root.join("port");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim().parse().ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::Io { path, source }),
-        }
+        self.number("port")
     }
 
     /// Remembers the UDP port of this run.
     pub fn save_last_port(&self, port: u16) -> Result<(), StoreError> {
         let path = self.root.join("port");
         atomic::write(&path, format!("{port}\n").as_bytes()).map_err(StoreError::io(&path))
+    }
+
+    /// What is in a file with one number; a damaged one is set aside and counts as missing.
+    fn number<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let path = self.root.join(name);
+        let Some(text) = Self::read_text(&path)? else { return Ok(None) };
+        match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(error) => self.set_aside(&path, error).map(|()| None),
+        }
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -141,20 +139,10 @@ impl Store {
 
     /// Reads one file; a damaged one is set aside and counts as missing.
     fn load<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => String::from("\0"),
-            Err(source) => return Err(StoreError::Io { path: path.to_owned(), source }),
-        };
+        let Some(text) = Self::read_text(path)? else { return Ok(None) };
         match toml::from_str(&text) {
             Ok(value) => Ok(Some(value)),
-            Err(error) => {
-                let aside = path.with_extension("toml.damaged");
-                fs::rename(path, &aside).map_err(StoreError::io(path))?;
-                warn!("{} can't be understood and was set aside as {}: {error}", path.display(), aside.display());
-                Ok(None)
-            }
+            Err(error) => self.set_aside(path, error.message()).map(|()| None),
         }
     }
 
@@ -183,27 +171,6 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn peer(label: &str) -> PeerRecord {
-        PeerRecord {
-            endpoint_id: iroh::SecretKey::from_bytes(&[9; 32]).public().to_string(),
-            label: label.to_owned(),
-            addresses: vec!["192.0.2.1:7000".to_owned()],
-            paired: 5,
-            ..PeerRecord::default()
-        }
-    }
-
-    #[test]
-    fn a_damaged_file_is_set_aside_and_nothing_else_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.save_peer(&peer("workshop")).unwrap();
-        fs::write(folder.path().join("peers/0000.toml"), "label = [").unwrap();
-        assert_eq!(store.peers().unwrap(), [peer("workshop")]);
-        assert!(folder.path().join("peers/0000.toml.damaged").exists());
-        assert!(!folder.path().join("peers/0000.toml").exists());
-    }
 
     #[test]
     fn grace_times_are_kept_and_a_share_of_an_earlier_release_has_none() {
@@ -256,8 +223,6 @@ mod tests {
         assert_eq!(store.identity().unwrap().to_bytes(), first.to_bytes());
         let mode = fs::metadata(folder.path().join("identity.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        fs::write(folder.path().join("identity.key"), "short").unwrap();
-        assert!(matches!(store.identity(), Err(StoreError::BadIdentity { .. })));
     }
 
     #[test]

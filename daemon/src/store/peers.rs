@@ -11,6 +11,7 @@ use crate::peer::Trust;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRecord {
     /// The public key, 64 hexadecimal digits.
+    #[serde(deserialize_with = "super::checked::endpoint_id")]
     pub endpoint_id: String,
     /// What people call it; the peer's host name at first.
     pub label: String,

@@ -9,6 +9,7 @@ use crate::config::Grace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareRecord {
     /// Eight hexadecimal digits.
+    #[serde(deserialize_with = "super::checked::share_id")]
     pub id: String,
     /// Which device.
     pub stable_id: String,

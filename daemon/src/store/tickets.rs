@@ -33,7 +33,7 @@ pub struct TicketRecord {
 
 #[derive(Default, Serialize, Deserialize)]
 struct File {
-    #[serde(default)]
+    // Never left out: a file without it is damaged.
     ticket: Vec<TicketRecord>,
 }
 

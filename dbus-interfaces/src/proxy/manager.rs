@@ -49,6 +49,10 @@ pub trait Manager {
     #[zbus(property(emits_changed_signal = "const"))]
     fn features(&self) -> Result<Vec<String>>;
 
+    /// What somebody has to see to, a sentence each.
+    #[zbus(property)]
+    fn problems(&self) -> Result<Vec<String>>;
+
     /// The attachments that ended last, newest last.
     #[zbus(property)]
     fn recently_ended(&self) -> Result<Vec<EndedEntry>>;
