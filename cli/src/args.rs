@@ -72,7 +72,11 @@ pub(crate) enum Verb {
     /// Give an attached device back
     Detach(Detach),
     /// Show what is attached, what is shared and what ended lately
-    Status,
+    Status(Status),
+    /// Show what the daemon has logged, of one peer, device or attachment
+    Logs(Logs),
+    /// Show whatever appears, changes or goes, a line each, until it is stopped
+    Monitor,
     /// Have the daemon read its settings anew
     Reload,
 }
@@ -250,6 +254,47 @@ pub(crate) struct Detach {
     /// Everything that is attached here
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  p2pusb status
+  p2pusb status --watch")]
+pub(crate) struct Status {
+    /// Show it again every second, with what goes through each attachment, until it is stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is given together has to be true together. Reading the journal takes root, or the group adm or systemd-journal.
+
+Examples:
+  p2pusb logs --follow
+  p2pusb logs --peer workshop --lines 50
+  p2pusb logs --device 1-2.3")]
+pub(crate) struct Logs {
+    /// Only what is about this peer: its label or its endpoint id
+    #[arg(long, value_name = "PEER")]
+    pub(crate) peer: Option<String>,
+
+    /// Only what is about this device: its bus path here, vendor:product or a part of the product's name
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+
+    /// Only what is about this attachment: its number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) attachment: Option<u32>,
+
+    /// Go on with what is logged from now on, until it is stopped
+    #[arg(long)]
+    pub(crate) follow: bool,
+
+    /// Only so many of the newest entries
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) lines: Option<u32>,
 }
 
 fn ticket_lifetime(text: &str) -> Result<Duration, String> {

@@ -21,7 +21,7 @@ use crate::{
 
 /// Reading takes the daemon no work, so an answer that takes longer than this does not come. It allows for the
 /// bus to start the daemon.
-const READ_MAX: Duration = Duration::from_secs(30);
+pub(crate) const READ_MAX: Duration = Duration::from_secs(30);
 
 /// A connection to the system bus.
 #[derive(Debug)]
@@ -41,6 +41,11 @@ impl Bus {
         Ok(Self { connection, may_ask: !no_ask_password, agent: None })
     }
 
+    /// The connection, to listen on.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     async fn proxy<'a>(&self, path: &'a str, interface: &'static str) -> Result<Proxy<'a>, Failure> {
         Builder::new(&self.connection)
             .destination(BUS_NAME)
@@ -52,19 +57,28 @@ impl Bus {
             .map_err(Failure::from_call)
     }
 
-    /// Everything that the daemon knows.
+    /// Everything that the daemon knows. It is started where it is enabled and does not run.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, Failure> {
+        self.read(MethodFlags::empty()).await
+    }
+
+    /// Everything that the daemon knows, if it runs.
+    pub(crate) async fn look(&self) -> Result<Snapshot, Failure> {
+        self.read(MethodFlags::NO_AUTO_START).await
+    }
+
+    async fn read(&self, flags: MethodFlags) -> Result<Snapshot, Failure> {
         let read = async {
             let objects = self.proxy(ROOT_PATH, "org.freedesktop.DBus.ObjectManager").await?;
             let root = self.proxy(ROOT_PATH, "org.freedesktop.DBus.Properties").await?;
             // GetManagedObjects tells of the objects below the root only.
-            let (objects, manager): (ManagedObjects, Properties) = futures_lite::future::try_zip(
-                objects.call("GetManagedObjects", &()),
-                root.call("GetAll", &(interface::MANAGER,)),
+            let (objects, manager) = futures_lite::future::try_zip(
+                objects.call_with_flags::<_, _, ManagedObjects>("GetManagedObjects", flags, &()),
+                root.call_with_flags::<_, _, Properties>("GetAll", flags, &(interface::MANAGER,)),
             )
             .await
             .map_err(Failure::from_call)?;
-            Ok(Snapshot::read(&objects, &manager))
+            Ok(Snapshot::read(&objects.unwrap_or_default(), &manager.unwrap_or_default()))
         };
         let read = async { timeout(READ_MAX, read).await.unwrap_or(Err(Failure::NoAnswer)) };
         progress::during("Waiting for p2pusbd", false, read).await

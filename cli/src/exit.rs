@@ -71,6 +71,15 @@ pub(crate) enum Failure {
     /// Standard input could not be read.
     #[error("standard input can't be read: {0}")]
     Input(#[source] io::Error),
+    /// A program that does the work is not there.
+    #[error("{0} can't be run: {1}")]
+    Program(&'static str, #[source] io::Error),
+    /// Standard output takes nothing any more.
+    #[error("nothing can be written to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// Whoever read standard output does so no longer; that is no failure.
+    #[error("nobody reads any longer")]
+    ReaderGone,
     /// Some of several things failed.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Failure>),
@@ -120,7 +129,14 @@ impl Failure {
         match self {
             Self::Select(_) => Exit::NotFound,
             Self::NoBus(_) | Self::NoDaemon(_) | Self::DaemonEnded => Exit::NoDaemon,
-            Self::NoAnswer | Self::OtherVersion(_) | Self::Bus(_) | Self::Input(_) | Self::Runtime(_) => Exit::Failed,
+            Self::NoAnswer
+            | Self::OtherVersion(_)
+            | Self::Bus(_)
+            | Self::Input(_)
+            | Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Program(..) => Exit::Failed,
+            Self::ReaderGone => Exit::Done,
             Self::NoTicket => Exit::Usage,
             Self::Several(all) => all.first().map_or(Exit::Failed, Self::exit),
             Self::Call(error) => match error.name {
@@ -161,7 +177,13 @@ impl Failure {
                 ErrorName::UnknownObject => Some("It is gone. See what there is: p2pusb list"),
                 _ => None,
             },
-            Self::Select(_) | Self::Bus(_) | Self::Input(_) | Self::Runtime(_) => None,
+            Self::Select(_)
+            | Self::Bus(_)
+            | Self::Input(_)
+            | Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Program(..)
+            | Self::ReaderGone => None,
         }
     }
 

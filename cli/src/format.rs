@@ -84,6 +84,13 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// What it says.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+}
+
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         Self::new(text, Tone::Plain)

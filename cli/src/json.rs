@@ -121,6 +121,7 @@ pub(crate) struct Daemon {
     state: String,
     probing: bool,
     relay_mode: String,
+    problems: Vec<String>,
 }
 
 fn some(text: &str) -> Option<String> {
@@ -176,6 +177,7 @@ impl From<&snapshot::Manager> for Daemon {
             state: manager.state.clone(),
             probing: manager.probing,
             relay_mode: manager.relay_mode.clone(),
+            problems: manager.problems.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod agent;
 mod args;
 mod bus;
+mod clock;
 mod cmd;
 mod duration;
 mod exit;
@@ -16,6 +17,7 @@ mod progress;
 mod report;
 mod select;
 mod snapshot;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let result = run(&cli);
     let (written, failure) = match result {
         Ok(report) => (report.write(cli.json), report.failure),
+        Err(Failure::ReaderGone) => (Ok(()), None),
         Err(failure) => (Ok(()), Some(failure)),
     };
     if let Some(failure) = failure {

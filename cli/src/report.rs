@@ -1,6 +1,6 @@
 //! What a verb has to say when it is done, and how it is written.
 
-use std::io::{self, stderr, stdout};
+use std::io::{self, Write as _, stderr, stdout};
 
 use serde::Serialize;
 
@@ -32,6 +32,22 @@ impl Report {
         write_all(stderr(), note)?;
         write_all(stdout(), out)
     }
+}
+
+/// Write one more of many to standard output, for as long as somebody reads.
+pub(crate) fn stream(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Output(error),
+    })
+}
+
+/// A line of JSON, one of many.
+pub(crate) fn line(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"));
+    text.push('\n');
+    text
 }
 
 /// Write a failure to standard error.

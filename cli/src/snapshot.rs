@@ -25,6 +25,7 @@ pub(crate) struct Manager {
     pub(crate) state: String,
     pub(crate) probing: bool,
     pub(crate) relay_mode: String,
+    pub(crate) problems: Vec<String>,
     pub(crate) recently_ended: Vec<EndedEntry>,
 }
 
@@ -177,6 +178,7 @@ impl Manager {
             state: p.text("State"),
             probing: p.value("Probing"),
             relay_mode: p.text("RelayMode"),
+            problems: p.value::<Vec<String>>("Problems").iter().map(|text| clean(text)).collect(),
             recently_ended: p.value::<Vec<EndedEntry>>("RecentlyEnded").into_iter().map(clean_entry).collect(),
         }
     }

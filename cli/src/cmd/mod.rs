@@ -6,6 +6,8 @@ mod detach;
 mod forget;
 mod invite;
 mod list;
+mod logs;
+mod monitor;
 mod pair;
 mod peers;
 mod reload;
@@ -33,23 +35,25 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Pair(args)) => Some(pair::ticket(args, std::io::stdin().lock())?),
         _ => None,
     };
-    let mut bus = Bus::connect(cli.no_ask_password).await?;
+    let bus = || Bus::connect(cli.no_ask_password);
     match &cli.verb {
-        None => list::run(&bus, &List::default()).await,
-        Some(Verb::List(args)) => list::run(&bus, args).await,
-        Some(Verb::Share(args)) => share::run(&mut bus, args).await,
-        Some(Verb::Unshare(args)) => unshare::run(&mut bus, args).await,
-        Some(Verb::Invite(args)) => invite::run(&mut bus, args).await,
-        Some(Verb::Pair(_)) => pair::run(&mut bus, ticket.as_deref().unwrap_or_default()).await,
-        Some(Verb::Forget(args)) => forget::run(&mut bus, args).await,
-        Some(Verb::Rename(args)) => rename::run(&mut bus, args).await,
-        Some(Verb::Block(args)) => block::run(&mut bus, args).await,
-        Some(Verb::Unblock(args)) => unblock::run(&mut bus, args).await,
-        Some(Verb::Peers) => peers::run(&bus).await,
-        Some(Verb::Attach(args)) => attach::run(&mut bus, args).await,
-        Some(Verb::Detach(args)) => detach::run(&mut bus, args).await,
-        Some(Verb::Status) => status::run(&bus).await,
-        Some(Verb::Reload) => reload::run(&mut bus).await,
+        None => list::run(&bus().await?, &List::default()).await,
+        Some(Verb::List(args)) => list::run(&bus().await?, args).await,
+        Some(Verb::Share(args)) => share::run(&mut bus().await?, args).await,
+        Some(Verb::Unshare(args)) => unshare::run(&mut bus().await?, args).await,
+        Some(Verb::Invite(args)) => invite::run(&mut bus().await?, args).await,
+        Some(Verb::Pair(_)) => pair::run(&mut bus().await?, ticket.as_deref().unwrap_or_default()).await,
+        Some(Verb::Forget(args)) => forget::run(&mut bus().await?, args).await,
+        Some(Verb::Rename(args)) => rename::run(&mut bus().await?, args).await,
+        Some(Verb::Block(args)) => block::run(&mut bus().await?, args).await,
+        Some(Verb::Unblock(args)) => unblock::run(&mut bus().await?, args).await,
+        Some(Verb::Peers) => peers::run(&bus().await?).await,
+        Some(Verb::Attach(args)) => attach::run(&mut bus().await?, args).await,
+        Some(Verb::Detach(args)) => detach::run(&mut bus().await?, args).await,
+        Some(Verb::Status(args)) => status::run(&bus().await?, args, cli.json).await,
+        Some(Verb::Logs(args)) => logs::run(args, cli.json).await,
+        Some(Verb::Monitor) => monitor::run(&bus().await?, cli.json).await,
+        Some(Verb::Reload) => reload::run(&mut bus().await?).await,
     }
 }
 

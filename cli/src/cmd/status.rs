@@ -1,13 +1,17 @@
 //! `p2pusb status`: the daemon, what is attached here, what is shared from here, what ended lately.
 
+mod watch;
+
 use p2pusb_dbus::values::{AttachmentState, ShareOrigin};
 use serde::Serialize;
 
+use self::watch::Rates;
 use super::{attachment_state, end_reason, share_state};
 use crate::{
+    args::Status,
     bus::Bus,
     exit::Failure,
-    format::{Cell, Colours, Table, Tone, ago, bytes, now_usec},
+    format::{Cell, Colours, Table, Tone, ago, bytes, now_usec, rtt},
     json,
     report::Report,
     snapshot::{Share, Snapshot},
@@ -24,22 +28,34 @@ struct Json {
     recently_ended: Vec<json::Ended>,
 }
 
-pub(super) async fn run(bus: &Bus) -> Result<Report, Failure> {
-    Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout()))
+pub(super) async fn run(bus: &Bus, args: &Status, as_json: bool) -> Result<Report, Failure> {
+    if args.watch {
+        return watch::run(bus, as_json).await;
+    }
+    Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout(), None))
 }
 
-fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
-    let json = Json {
+fn json(all: &Snapshot) -> Json {
+    Json {
         daemon: (&all.manager).into(),
         attachments: all.attachments.iter().map(|a| json::Attachment::new(all, a)).collect(),
         shares: all.shares.iter().map(|share| json::Share::new(all, share)).collect(),
         recently_ended: json::recently_ended(&all.manager),
-    };
+    }
+}
+
+fn report(all: &Snapshot, now_usec: u64, colours: Colours, rates: Option<&Rates>) -> Report {
     let mut text = format!(
         "p2pusbd {}, {}, relay: {}\nendpoint id {}\n",
         all.manager.version, all.manager.state, all.manager.relay_mode, all.manager.endpoint_id
     );
-    section(&mut text, colours, "Attached here", "nothing", attachments(all, now_usec));
+    if !all.manager.problems.is_empty() {
+        text.push_str(&format!("\n{}\n", colours.paint(Tone::Bad, "Problems")));
+        for problem in &all.manager.problems {
+            text.push_str(&format!("  {problem}\n"));
+        }
+    }
+    section(&mut text, colours, "Attached here", "nothing", attachments(all, now_usec, rates));
     if all
         .attachments
         .iter()
@@ -51,7 +67,7 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
     if !all.manager.recently_ended.is_empty() {
         section(&mut text, colours, "Ended lately", "", ended(all, now_usec));
     }
-    Report::new(text, &json)
+    Report::new(text, &json(all))
 }
 
 fn section(text: &mut String, colours: Colours, title: &str, empty: &str, table: Option<Table>) {
@@ -62,11 +78,15 @@ fn section(text: &mut String, colours: Colours, title: &str, empty: &str, table:
     }
 }
 
-fn attachments(all: &Snapshot, now_usec: u64) -> Option<Table> {
-    let mut table = Table::with_headings(&["NUMBER", "BUS PATH", "PEER", "PRODUCT", "STATE", "SINCE", "IN", "OUT"]);
+fn attachments(all: &Snapshot, now_usec: u64, rates: Option<&Rates>) -> Option<Table> {
+    let mut headings = vec!["NUMBER", "BUS PATH", "PEER", "PRODUCT", "STATE", "SINCE", "IN", "OUT"];
+    if rates.is_some() {
+        headings.extend(["PATH", "RTT", "IN/S", "OUT/S"]);
+    }
+    let mut table = Table::with_headings(&headings);
     for attachment in &all.attachments {
         let product = all.remote_device(&attachment.remote_device).map(|device| device.name());
-        table.row([
+        let mut cells = vec![
             attachment.number.to_string().into(),
             attachment.local_bus_path.as_str().into(),
             all.peer_name(&attachment.peer).into(),
@@ -75,7 +95,18 @@ fn attachments(all: &Snapshot, now_usec: u64) -> Option<Table> {
             ago(attachment.since, now_usec).into(),
             bytes(attachment.bytes_in).into(),
             bytes(attachment.bytes_out).into(),
-        ]);
+        ];
+        if let Some(rates) = rates {
+            let peer = all.peer(&attachment.peer).filter(|peer| peer.path_kind != "none");
+            let rate = rates.of(attachment);
+            cells.extend([
+                peer.map_or("", |peer| &peer.path_kind).into(),
+                peer.map(|peer| rtt(peer.rtt_usec)).unwrap_or_default().into(),
+                format!("{}/s", bytes(rate.bytes_in)).into(),
+                format!("{}/s", bytes(rate.bytes_out)).into(),
+            ]);
+        }
+        table.row(cells);
     }
     (!all.attachments.is_empty()).then_some(table)
 }
@@ -139,7 +170,7 @@ mod tests {
         let mut all = example();
         all.manager.recently_ended.push((31_000_000, "laptop".to_owned(), "Disk".to_owned(), "detached".to_owned()));
         assert_eq!(
-            report(&all, 61_000_000, Colours::none()).text,
+            report(&all, 61_000_000, Colours::none(), None).text,
             "\
 p2pusbd 0.1.0, running, relay: none
 endpoint id \n
@@ -164,7 +195,7 @@ Ended lately
         let mut all = example();
         (all.attachments[0].state, all.shares[1].state) = ("reconnecting".to_owned(), "reconnecting".to_owned());
         (all.attachments[0].reconnect_deadline, all.shares[1].reconnect_deadline) = (101_000_000, 101_000_000);
-        let text = report(&all, 61_000_000, Colours::none()).text;
+        let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("Cruzer Blade  reconnecting, 40 s left  1 min ago"), "{text}");
         assert!(text.contains("FT232R USB UART  reconnecting to Workshop, 40 s left  Workshop"), "{text}");
         assert!(!text.contains("p2pusb detach"), "{text}");
@@ -174,7 +205,7 @@ Ended lately
     fn what_is_waited_for_is_told_with_the_way_to_end_that() {
         let mut all = example();
         all.attachments[0].state = "waiting".to_owned();
-        let text = report(&all, 61_000_000, Colours::none()).text;
+        let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("Cruzer Blade  waiting for the peer  1 min ago"), "{text}");
         assert!(text.contains("when its peer offers it; `p2pusb detach NUMBER` ends that.\n\nShared"), "{text}");
     }
@@ -185,20 +216,34 @@ Ended lately
         all.shares[0].origin = "udev".to_owned();
         all.shares[1].origin = "udev".to_owned();
         all.shares[1].peer_names = vec!["Workshop".to_owned(), "desk".to_owned()];
-        let text = report(&all, 61_000_000, Colours::none()).text;
+        let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("every paired peer, by a udev rule\n"), "{text}");
         assert!(text.contains("Workshop, desk, by a udev rule\n"), "{text}");
     }
 
     #[test]
+    fn problems_are_told_first() {
+        let mut all = example();
+        all.manager.problems = vec!["a damaged file was set aside".to_owned()];
+        let report = report(&all, 61_000_000, Colours::none(), None);
+        assert!(
+            report.text.contains("\nProblems\n  a damaged file was set aside\n\nAttached here\n"),
+            "{}",
+            report.text
+        );
+        let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+        assert_eq!(json["daemon"]["problems"], serde_json::json!(["a damaged file was set aside"]));
+    }
+
+    #[test]
     fn nothing_is_told_in_few_words() {
-        let text = report(&Snapshot::default(), 0, Colours::none()).text;
+        let text = report(&Snapshot::default(), 0, Colours::none(), None).text;
         assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n"), "{text}");
     }
 
     #[test]
     fn json_has_the_documented_shape() {
-        let report = report(&example(), 0, Colours::none());
+        let report = report(&example(), 0, Colours::none(), None);
         let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
         assert_eq!(json["daemon"]["version"], "0.1.0");
         let attachment = &json["attachments"][0];
