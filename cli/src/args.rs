@@ -66,7 +66,7 @@ pub(crate) enum Verb {
     /// End the blocking of a peer
     Unblock(Unblock),
     /// List the paired machines
-    Peers,
+    Peers(Peers),
     /// Use a device that a peer offers
     Attach(Attach),
     /// Give an attached device back
@@ -174,6 +174,20 @@ Example:
 pub(crate) struct Forget {
     /// The peer: its label or the beginning of its endpoint id
     pub(crate) peer: String,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Machines are found where they announce themselves (`mdns = \"announce\"` in the settings there). What they say of \
+themselves is not proven.
+
+Examples:
+  p2pusb peers
+  p2pusb peers --discovered")]
+pub(crate) struct Peers {
+    /// List the machines on the local network that are not paired with this one
+    #[arg(long)]
+    pub(crate) discovered: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use p2pusb_dbus::{
-    EndedEntry, InterfaceClass,
+    DiscoveredEntry, EndedEntry, InterfaceClass,
     names::{NO_OBJECT, interface},
     path,
 };
@@ -26,6 +26,7 @@ pub(crate) struct Manager {
     pub(crate) probing: bool,
     pub(crate) relay_mode: String,
     pub(crate) problems: Vec<String>,
+    pub(crate) discovered: Vec<DiscoveredEntry>,
     pub(crate) recently_ended: Vec<EndedEntry>,
 }
 
@@ -170,6 +171,7 @@ impl Reader<'_> {
 
 impl Manager {
     fn read(p: &Reader<'_>) -> Self {
+        let clean_machine = |(id, label): DiscoveredEntry| (clean(&id), clean(&label));
         let clean_entry =
             |(when, peer, product, reason): EndedEntry| (when, clean(&peer), clean(&product), clean(&reason));
         Self {
@@ -179,6 +181,7 @@ impl Manager {
             probing: p.value("Probing"),
             relay_mode: p.text("RelayMode"),
             problems: p.value::<Vec<String>>("Problems").iter().map(|text| clean(text)).collect(),
+            discovered: p.value::<Vec<DiscoveredEntry>>("Discovered").into_iter().map(clean_machine).collect(),
             recently_ended: p.value::<Vec<EndedEntry>>("RecentlyEnded").into_iter().map(clean_entry).collect(),
         }
     }

@@ -102,8 +102,23 @@ pub struct Network {
     pub relay_ca: RelayCa,
     /// Where a relay of one's own tells public addresses.
     pub relay_quic_port: RelayQuicPort,
+    /// What is done to find machines on the local network. Default: this one looks.
+    pub mdns: Mdns,
     /// The local addresses that the endpoint binds. Default: any UDP port on every address.
     pub bind: Vec<SocketAddr>,
+}
+
+/// What is done to find machines on the local network, by mDNS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mdns {
+    /// Nothing.
+    Off,
+    /// This machine asks who is there, and says nothing of itself.
+    #[default]
+    Look,
+    /// It answers as well, with its endpoint id, its host name and its addresses.
+    Announce,
 }
 
 impl Default for Network {
@@ -112,6 +127,7 @@ impl Default for Network {
             relay: Relay::None,
             relay_ca: RelayCa::default(),
             relay_quic_port: RelayQuicPort::default(),
+            mdns: Mdns::default(),
             bind: vec![SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0u16; 8], 0))],
         }
     }
@@ -124,6 +140,7 @@ struct WrittenNetwork {
     relay: Relay,
     relay_ca: Option<RelayCa>,
     relay_quic_port: Option<RelayQuicPort>,
+    mdns: Mdns,
     bind: Option<Vec<SocketAddr>>,
 }
 
@@ -136,6 +153,7 @@ impl TryFrom<WrittenNetwork> for Network {
             relay: written.relay,
             relay_ca: written.relay_ca.unwrap_or_default(),
             relay_quic_port: written.relay_quic_port.unwrap_or_default(),
+            mdns: written.mdns,
             bind: written.bind.unwrap_or(Self::default().bind),
         })
     }
@@ -149,6 +167,7 @@ impl Config {
             ("network.relay", new.relay != old.relay),
             ("network.relay-ca", new.relay_ca != old.relay_ca),
             ("network.relay-quic-port", new.relay_quic_port != old.relay_quic_port),
+            ("network.mdns", new.mdns != old.mdns),
             ("network.bind", new.bind != old.bind),
         ];
         all.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
@@ -177,6 +196,18 @@ mod tests {
             let error = grace(wrong).unwrap_err().to_string();
             assert!(error.contains("line 2"), "{error}");
         }
+    }
+
+    #[test]
+    fn this_machine_looks_for_others_unless_it_is_told_otherwise() {
+        let mdns = |text: &str| toml::from_str::<Config>(text).map(|config| config.network.mdns);
+        assert_eq!(mdns("").unwrap(), Mdns::Look);
+        assert_eq!(mdns("[network]\nmdns = \"off\"").unwrap(), Mdns::Off);
+        assert_eq!(mdns("[network]\nmdns = \"announce\"").unwrap(), Mdns::Announce);
+        let error = mdns("[network]\nmdns = true").unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        let error = mdns("[network]\nmdns = \"on\"").unwrap_err().to_string();
+        assert!(error.contains("`off`, `look`, `announce`"), "{error}");
     }
 
     #[test]

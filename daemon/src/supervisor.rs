@@ -101,6 +101,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
         store.save_last_port(address.port())?;
     }
     let relay_mode = config.network.relay.mode();
+    let mdns = config.network.mdns;
     let relay = tokio::spawn(net::relay::follow(endpoint.clone(), config.network.relay.clone()));
     let bus = Connection::system().await?;
 
@@ -126,6 +127,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     let claims = Claims::new(handle.clone(), host.clone());
     let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims.clone()));
     let moved = tokio::spawn(net::moved::follow(endpoint.clone(), handle.clone(), claims));
+    let lan = tokio::spawn(net::lan::follow(endpoint.clone(), mdns, handle.clone()));
     // Clients that see the name see the objects, too.
     handle.sync().await;
     bus.request_name(BUS_NAME).await?;
@@ -150,6 +152,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     }
     relay.abort();
     moved.abort();
+    lan.abort();
     settings.abort();
     stop(handle, engine, endpoint, accept, host).await;
     failure.map_or(Ok(()), Err)

@@ -22,6 +22,9 @@ pub type Options<'a> = std::collections::HashMap<&'a str, zbus::Variant<'a>>;
 /// Class, subclass and protocol of one interface of a USB device.
 pub type InterfaceClass = (u8, u8, u8);
 
+/// One entry of `Manager.Discovered`: the endpoint id, and what the machine calls itself.
+pub type DiscoveredEntry = (String, String);
+
 /// One entry of `Manager.RecentlyEnded`: when (microseconds since the epoch), the peer's label, the
 /// product's name, and the reason ([`values::EndReason`]).
 pub type EndedEntry = (u64, String, String, String);

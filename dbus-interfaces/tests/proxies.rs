@@ -40,6 +40,7 @@ fn value(signature: &str) -> Variant<'static> {
         "as" => vec!["text"].into(),
         "ao" => vec![ObjectPath::from_static_str("/").unwrap()].into(),
         "a(yyy)" => vec![(1u8, 2u8, 3u8)].into(),
+        "a(ss)" => vec![("a", "b")].into(),
         "a(tsss)" => vec![(4u64, "a", "b", "c")].into(),
         other => panic!("the XML has a type that this test has no value for: {other}"),
     }
@@ -164,7 +165,7 @@ agrees!(
     ManagerProxy,
     MANAGER,
     MANAGER,
-    [version endpoint_id state probing relay_mode features problems recently_ended],
+    [version endpoint_id state probing relay_mode features discovered problems recently_ended],
     |p| {
         let options = Options::from([("force", true.into())]);
         p.create_ticket(&options).await.unwrap();

@@ -3,6 +3,7 @@
 mod attach;
 mod block;
 mod detach;
+mod discovered;
 mod forget;
 mod invite;
 mod list;
@@ -47,7 +48,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Rename(args)) => rename::run(&mut bus().await?, args).await,
         Some(Verb::Block(args)) => block::run(&mut bus().await?, args).await,
         Some(Verb::Unblock(args)) => unblock::run(&mut bus().await?, args).await,
-        Some(Verb::Peers) => peers::run(&bus().await?).await,
+        Some(Verb::Peers(args)) if args.discovered => discovered::run(&bus().await?).await,
+        Some(Verb::Peers(_)) => peers::run(&bus().await?).await,
         Some(Verb::Attach(args)) => attach::run(&mut bus().await?, args).await,
         Some(Verb::Detach(args)) => detach::run(&mut bus().await?, args).await,
         Some(Verb::Status(args)) => status::run(&bus().await?, args, cli.json).await,

@@ -106,6 +106,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             probing: false,
             endpoint_id: peer,
             relay_mode: "none",
+            discovered: vec![(peer, "desk".to_owned())],
             recently_ended: Vec::new(),
             problems: Vec::new(),
         }),

@@ -161,6 +161,11 @@ impl Manager {
     }
 
     #[zbus(property)]
+    fn discovered(&self) -> Vec<(String, String)> {
+        self.view.now().discovered.iter().map(|(id, label)| (id.to_string(), label.clone())).collect()
+    }
+
+    #[zbus(property)]
     fn recently_ended(&self) -> Vec<(u64, String, String, String)> {
         let row = |ended: &crate::engine::view::EndedView| {
             (ended.when, ended.peer.clone(), ended.product.clone(), ended.reason.as_str().to_owned())

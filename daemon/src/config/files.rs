@@ -279,7 +279,7 @@ mod tests {
         for (text, expected) in [
             (
                 "[network]\nrely = \"none\"",
-                "line 2: unknown field `rely`, expected one of `relay`, `relay-ca`, `relay-quic-port`, `bind`; did you mean `relay`?",
+                "line 2: unknown field `rely`, expected one of `relay`, `relay-ca`, `relay-quic-port`, `mdns`, `bind`; did you mean `relay`?",
             ),
             (
                 "\n[netwrok]",

@@ -131,6 +131,17 @@ pub(super) enum Command {
         reply: Reply<PeerId>,
     },
 
+    // The network: machines in the neighbourhood.
+    Found {
+        peer: PeerId,
+        label: String,
+        addresses: Vec<PeerAddress>,
+    },
+    Lost {
+        peer: PeerId,
+    },
+    NobodyFound,
+
     /// The time may be over for which a peer was paired.
     AccessOver {
         peer: PeerId,

@@ -262,6 +262,21 @@ impl EngineHandle {
         self.tell(Command::Paired { paired, reply }).await;
     }
 
+    /// Somebody says that this machine is on the local network.
+    pub(crate) async fn found(&self, peer: PeerId, label: String, addresses: Vec<PeerAddress>) {
+        self.tell(Command::Found { peer, label, addresses }).await;
+    }
+
+    /// It is there no longer.
+    pub(crate) async fn lost(&self, peer: PeerId) {
+        self.tell(Command::Lost { peer }).await;
+    }
+
+    /// The local network is another one.
+    pub(crate) async fn nobody_found(&self) {
+        self.tell(Command::NobodyFound).await;
+    }
+
     pub(super) async fn access_over(&self, peer: PeerId) {
         self.tell(Command::AccessOver { peer }).await;
     }

@@ -8,6 +8,7 @@ mod attachments;
 mod command;
 mod derived;
 mod devices;
+mod discovered;
 mod guests;
 mod handle;
 mod peers;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, clip};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -31,6 +31,8 @@ const MAX_PEERS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) record: PeerRecord,
+    /// When it was last dialled because it was found on the local network.
+    pub(super) found: Option<Instant>,
     /// Ends the pairing in time, where it has an end.
     expiry: Option<AbortOnDropHandle<()>>,
     /// Dials it; a blocked one is not dialled.
@@ -73,6 +75,18 @@ impl Peer {
         self.stale.clear();
     }
 
+    /// Where it was last found.
+    pub(super) fn addresses(&self) -> Vec<PeerAddress> {
+        self.record.addresses.iter().filter_map(|text| address_from_text(text)).collect()
+    }
+
+    /// Dials now rather than later, unless it is blocked.
+    pub(super) fn dial_at(&self, addresses: Vec<PeerAddress>) {
+        if let Some(link) = &self.link {
+            link.nudge(addresses);
+        }
+    }
+
     /// Why nothing can be had of it now.
     pub(super) fn unreachable(&self) -> Error {
         if self.record.trust == Trust::Blocked {
@@ -91,6 +105,7 @@ impl Engine {
             Err(error) => return warn!("a peer's file is ignored: {error}"),
         };
         let peer = Peer {
+            found: None,
             expiry: guests::watch(id, record.until, self.handle.clone()),
             record,
             link: None,
@@ -111,8 +126,7 @@ impl Engine {
     /// Starts to dial a peer, unless it is blocked.
     pub(super) fn dial(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.record.trust == Trust::Paired) else { return };
-        let addresses = peer.record.addresses.iter().filter_map(|text| address_from_text(text)).collect();
-        peer.link = Some(Link::start(self.endpoint.clone(), id, addresses, self.handle.clone()));
+        peer.link = Some(Link::start(self.endpoint.clone(), id, peer.addresses(), self.handle.clone()));
         peer.state = "connecting";
     }
 
@@ -172,13 +186,14 @@ impl Engine {
             Some(peer) => {
                 peer.expiry = guests::watch(id, record.until, self.handle.clone());
                 peer.record = record;
-                if let Some(link) = &peer.link {
-                    link.nudge(addresses);
-                }
+                peer.dial_at(addresses);
             }
             None => self.load_peer(record),
         }
         self.limits_changed(id).await;
+        if self.discovered.remove(&id).is_some() {
+            self.publish_manager().await;
+        }
         self.publish_peer(id).await;
         // A rule may have named it before it was there.
         self.derive_shares().await;

@@ -79,6 +79,8 @@ pub struct Engine {
     pub(super) last_attachment: u32,
     pub(super) last_session: u64,
     pub(super) tickets: Vec<TicketRecord>,
+    /// Machines that were found on the local network and are not paired, with what they call themselves.
+    pub(super) discovered: BTreeMap<PeerId, String>,
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
     pub(super) kernel: Arc<dyn VirtualHost>,
@@ -129,6 +131,7 @@ impl Engine {
             attachments: BTreeMap::new(),
             last_attachment: 0,
             last_session: 0,
+            discovered: BTreeMap::new(),
             recently_ended: VecDeque::new(),
             offers,
             kernel,
@@ -234,6 +237,9 @@ impl Engine {
                 let result = self.paired(paired).await;
                 let _ = reply.send(result);
             }
+            Command::Found { peer, label, addresses } => self.found(peer, label, addresses).await,
+            Command::Lost { peer } => self.lost(peer).await,
+            Command::NobodyFound => self.nobody_found().await,
             Command::AccessOver { peer } => self.access_over(peer).await,
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
             Command::AttachmentPaused { id, wait } => self.attachment_paused(id, wait).await,
@@ -312,6 +318,7 @@ impl Engine {
             probing: false,
             endpoint_id: self.endpoint.id().into(),
             relay_mode: self.relay_mode,
+            discovered: self.strangers(),
             recently_ended: self.recently_ended.iter().cloned().collect(),
             problems: self.problems.clone(),
         };

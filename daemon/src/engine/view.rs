@@ -70,6 +70,8 @@ pub struct ManagerView {
     pub endpoint_id: PeerId,
     /// none, custom, public
     pub relay_mode: &'static str,
+    /// Machines on the local network that are not paired, with what they call themselves.
+    pub discovered: Vec<(PeerId, String)>,
     /// The last attachments that ended, newest last.
     pub recently_ended: Vec<EndedView>,
     /// What somebody has to see to, a sentence each.

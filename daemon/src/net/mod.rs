@@ -12,6 +12,7 @@ pub(crate) mod accept;
 mod admission;
 mod endpoint;
 pub(crate) mod frames;
+pub(crate) mod lan;
 pub(crate) mod link;
 pub(crate) mod moved;
 pub(crate) mod pairing;

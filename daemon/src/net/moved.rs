@@ -29,7 +29,7 @@ pub(crate) async fn follow(endpoint: Endpoint, engine: EngineHandle, claims: Cla
 }
 
 /// The addresses of this machine's interfaces that lead anywhere.
-fn own_addresses() -> BTreeSet<IpAddr> {
+pub(super) fn own_addresses() -> BTreeSet<IpAddr> {
     let interfaces = match getifaddrs() {
         Ok(interfaces) => interfaces,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use zbus::{ObjectPath, OwnedObjectPath, Result, proxy};
 
-use crate::{EndedEntry, Options};
+use crate::{DiscoveredEntry, EndedEntry, Options};
 
 /// The daemon itself, on the root object.
 #[proxy(interface = "org.p2pusb1.Manager", default_service = "org.p2pusb1", default_path = "/org/p2pusb1")]
@@ -52,6 +52,10 @@ pub trait Manager {
     /// What somebody has to see to, a sentence each.
     #[zbus(property)]
     fn problems(&self) -> Result<Vec<String>>;
+
+    /// Machines on the local network that are not paired.
+    #[zbus(property)]
+    fn discovered(&self) -> Result<Vec<DiscoveredEntry>>;
 
     /// The attachments that ended last, newest last.
     #[zbus(property)]

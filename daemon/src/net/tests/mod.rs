@@ -8,6 +8,7 @@ mod exporters;
 mod floods;
 mod gaps;
 mod guests;
+mod lan;
 mod readers;
 mod streams;
 mod trust;
@@ -119,6 +120,8 @@ pub(crate) struct Daemon {
     pub(crate) engine: EngineHandle,
     /// Every view of a peer that has been published, oldest first.
     seen: watch::Receiver<Vec<PeerView>>,
+    /// Who has been found on the local network and is not paired.
+    strangers: watch::Receiver<Vec<(PeerId, String)>>,
     running: JoinHandle<()>,
     accepting: JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -151,11 +154,12 @@ impl Daemon {
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
         let (tx, seen) = watch::channel(Vec::new());
-        tokio::spawn(collect(changes, tx));
+        let (strangers_tx, strangers) = watch::channel(Vec::new());
+        tokio::spawn(collect(changes, tx, strangers_tx));
         let running = tokio::spawn(engine.run());
         let claims = Claims::new(handle.clone(), host);
         let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
-        Self { endpoint, engine: handle, seen, running, accepting, _folder: folder }
+        Self { endpoint, engine: handle, seen, strangers, running, accepting, _folder: folder }
     }
 
     /// The daemon's link to the exporter that it has dialled.
@@ -228,10 +232,15 @@ impl Daemon {
     }
 }
 
-async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Vec<PeerView>>) {
+async fn collect(
+    mut changes: mpsc::Receiver<Change>,
+    seen: watch::Sender<Vec<PeerView>>,
+    strangers: watch::Sender<Vec<(PeerId, String)>>,
+) {
     while let Some(change) = changes.recv().await {
         match change {
             Change::Set(Object::Peer(view)) => seen.send_modify(|views| views.push(view)),
+            Change::Set(Object::Manager(view)) => drop(strangers.send_replace(view.discovered)),
             Change::Barrier(reply) => drop(reply.send(())),
             _ => {}
         }
