@@ -27,11 +27,7 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
         let text = "No machine is paired with this one: see p2pusb invite and p2pusb pair.\n";
         return Report::new(text, &json);
     }
-    let mut table = Table::with_headings(&["PEER", "ENDPOINT ID", "STATE", "PATH", "RTT", "LAST SEEN"]);
-    for peer in &all.peers {
-        table.row(row(peer, now_usec));
-    }
-    let mut text = table.render(colours, "");
+    let mut text = table(all, now_usec).render(colours, "");
     for peer in all.peers.iter().filter(|peer| !peer.last_error.is_empty()) {
         text.push_str(&format!("{}: {}\n", peer.name(), peer.last_error));
     }
@@ -39,6 +35,15 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
         text.push_str(&limits(all, peer, now_usec));
     }
     Report::new(text, &json)
+}
+
+/// Every peer, and the way to it.
+pub(super) fn table(all: &Snapshot, now_usec: u64) -> Table {
+    let mut table = Table::with_headings(&["PEER", "ENDPOINT ID", "STATE", "PATH", "RTT", "LAST SEEN"]);
+    for peer in &all.peers {
+        table.row(row(peer, now_usec));
+    }
+    table
 }
 
 /// What a pairing is limited to, in a line.

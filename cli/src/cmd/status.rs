@@ -6,7 +6,7 @@ use p2pusb_dbus::values::{AttachmentState, ShareOrigin};
 use serde::Serialize;
 
 use self::watch::Rates;
-use super::{attachment_state, end_reason, share_state};
+use super::{attachment_state, end_reason, peers, share_state};
 use crate::{
     args::Status,
     bus::Bus,
@@ -25,6 +25,7 @@ struct Json {
     daemon: json::Daemon,
     attachments: Vec<json::Attachment>,
     shares: Vec<json::Share>,
+    peers: Vec<json::Peer>,
     recently_ended: Vec<json::Ended>,
 }
 
@@ -40,6 +41,7 @@ fn json(all: &Snapshot) -> Json {
         daemon: (&all.manager).into(),
         attachments: all.attachments.iter().map(|a| json::Attachment::new(all, a)).collect(),
         shares: all.shares.iter().map(|share| json::Share::new(all, share)).collect(),
+        peers: all.peers.iter().map(Into::into).collect(),
         recently_ended: json::recently_ended(&all.manager),
     }
 }
@@ -64,6 +66,8 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours, rates: Option<&Rates>
         text.push_str(WAITING);
     }
     section(&mut text, colours, "Shared from here", "nothing", shares(all, now_usec));
+    let known = (!all.peers.is_empty()).then(|| peers::table(all, now_usec));
+    section(&mut text, colours, "Peers", "none", known);
     if !all.manager.recently_ended.is_empty() {
         section(&mut text, colours, "Ended lately", "", ended(all, now_usec));
     }
@@ -183,6 +187,11 @@ Shared from here
   00000bad            Dongle                not plugged in      every paired peer
   00c0ffee  1-2       FTDI FT232R USB UART  in use by Workshop  Workshop
 
+Peers
+  PEER      ENDPOINT ID  STATE    PATH    RTT      LAST SEEN
+  laptop    8f99000000   offline                   1 min ago
+  Workshop  8f0c6a1d2b   online   direct  20.5 ms  now
+
 Ended lately
   30 s ago   laptop    Disk         detached
   1 min ago  Workshop  Scanner\u{fffd}[2J  the peer could not be reached for too long
@@ -238,7 +247,7 @@ Ended lately
     #[test]
     fn nothing_is_told_in_few_words() {
         let text = report(&Snapshot::default(), 0, Colours::none(), None).text;
-        assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n"), "{text}");
+        assert!(text.ends_with("\nAttached here: nothing\n\nShared from here: nothing\n\nPeers: none\n"), "{text}");
     }
 
     #[test]
@@ -257,6 +266,7 @@ Ended lately
         assert_eq!(share["peers"][0]["endpoint_id"], crate::snapshot::tests::WORKSHOP);
         assert_eq!((&share["origin"], &share["peer_names"]), (&"person".into(), &serde_json::json!([])));
         assert_eq!(json["shares"][0]["bus_path"], serde_json::Value::Null);
+        assert_eq!((&json["peers"][1]["label"], &json["peers"][1]["path"]), (&"Workshop".into(), &"direct".into()));
         assert_eq!(json["recently_ended"][0]["reason"], "peer-lost");
         assert_eq!(json["recently_ended"][0]["time_usec"], 1_000_000);
     }
