@@ -53,6 +53,10 @@ pub(crate) enum Verb {
     Share(Share),
     /// End the offer of a device
     Unshare(Unshare),
+    /// Take a shared device back for now
+    Pause(Pause),
+    /// Give a device again that was taken back
+    Resume(Pause),
     /// Make a ticket by which another machine can pair with this one
     Invite(Invite),
     /// Pair with the machine that made a ticket
@@ -125,6 +129,19 @@ A peer that uses the device loses it, as if it had been unplugged.
 Example:
   p2pusb unshare 1-2.3")]
 pub(crate) struct Unshare {
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    pub(crate) device: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A peer that uses the device loses it, as if it had been unplugged, and is told why. The device stays shared. When it is \
+resumed, it goes to whoever waits for it, in the order in which they came.
+
+Examples:
+  p2pusb pause scanner
+  p2pusb resume scanner")]
+pub(crate) struct Pause {
     /// The device or its share: bus path, vendor:product, share id or a part of the product's name
     pub(crate) device: String,
 }
@@ -251,6 +268,10 @@ pub(crate) struct Attach {
     /// Don't attach it again by itself: once it is gone, for whatever reason, that was it
     #[arg(long)]
     pub(crate) once: bool,
+
+    /// Where another machine has it: wait in the queue, and attach it when it is free
+    #[arg(long)]
+    pub(crate) queue: bool,
 }
 
 #[derive(Debug, Args)]

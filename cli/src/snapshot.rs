@@ -61,6 +61,7 @@ pub(crate) struct Share {
     pub(crate) origin: String,
     pub(crate) state: String,
     pub(crate) claimed_by: Option<String>,
+    pub(crate) queue: Vec<String>,
     pub(crate) grace: u32,
     pub(crate) reconnect_deadline: u64,
     pub(crate) owner_uid: u32,
@@ -164,6 +165,11 @@ impl Reader<'_> {
         (path.as_str() != NO_OBJECT).then(|| path.to_string())
     }
 
+    /// A list of object paths.
+    fn objects(&self, name: &str) -> Vec<String> {
+        self.value::<Vec<OwnedObjectPath>>(name).iter().map(|path| path.to_string()).collect()
+    }
+
     fn usb_id(&self) -> UsbId {
         UsbId { vendor: self.value("VendorId"), product: self.value("ProductId") }
     }
@@ -220,11 +226,12 @@ impl Share {
             device: p.object("Device"),
             stable_id: p.text("StableId"),
             product: p.text("Product"),
-            peers: p.value::<Vec<OwnedObjectPath>>("Peers").iter().map(|path| path.to_string()).collect(),
+            peers: p.objects("Peers"),
             peer_names: p.value::<Vec<String>>("PeerNames").iter().map(|name| clean(name)).collect(),
             origin: p.text("Origin"),
             state: p.text("State"),
             claimed_by: p.object("ClaimedBy"),
+            queue: p.objects("Queue"),
             grace: p.value("Grace"),
             reconnect_deadline: p.value("ReconnectDeadline"),
             owner_uid: p.value("OwnerUid"),

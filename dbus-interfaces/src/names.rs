@@ -52,7 +52,7 @@ pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
 
 /// polkit actions. Root may do all of them; without polkit nobody else may.
 pub mod action {
-    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.Revoke`.
+    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.SetPaused`, `Share.Revoke`.
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `Manager.ShareDevice` with the option `force`.
     pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
@@ -87,6 +87,8 @@ pub mod option {
     pub const GRACE: &str = "grace";
     /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
     pub const KEEP: &str = "keep";
+    /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.
+    pub const QUEUE: &str = "queue";
 }
 
 /// Lifetime of a ticket when `expires-usec` is not given: ten minutes, in microseconds.

@@ -125,6 +125,8 @@ values! {
         InUse = "in-use",
         /// Claimed by a peer to which the connection is lost, for as long as the grace time lasts.
         Reconnecting = "reconnecting",
+        /// Its owner has taken it back for now.
+        Paused = "paused",
     }
 
     /// `Peer.State`.
@@ -202,6 +204,8 @@ values! {
         PeerBlocked = "peer-blocked",
         /// It presented an interface that it must not have here.
         NotAccepted = "not-accepted",
+        /// The owner of the device has taken it back for now.
+        TakenBack = "taken-back",
     }
 }
 

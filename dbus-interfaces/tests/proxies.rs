@@ -192,10 +192,11 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names origin state claimed_by grace reconnect_deadline owner_uid],
+    [device stable_id product peers peer_names origin state claimed_by queue grace reconnect_deadline owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();
+        p.set_paused(true, &Options::new()).await.unwrap();
         p.set_peers(&[ObjectPath::from_static_str("/a").unwrap()], &Options::new()).await.unwrap();
     }
 );

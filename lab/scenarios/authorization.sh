@@ -18,6 +18,7 @@ declare -A ACTIONS=(
     [Share.Revoke]=share-device
     [Share.SetPeers]=share-device
     [Share.SetGrace]=share-device
+    [Share.SetPaused]=share-device
     [Peer.Forget]=manage-peers
     [Peer.SetLabel]=manage-peers
     [Peer.SetTrust]=manage-peers

@@ -71,6 +71,14 @@ pub enum ControlMessage {
     /// Exporter: the session goes on over this connection, and over no other any longer. The importer sends
     /// what was submitted after the position of each lane, and every unlink that has no completion yet.
     Resumed(Resumed),
+    /// Importer: waits for a device that another peer has, or does not any longer. The exporter offers a free device as
+    /// available to the first of those who wait only. To say it again changes nothing.
+    Queue {
+        /// The id by which the device is offered.
+        id: String,
+        /// Whether the importer waits.
+        waits: bool,
+    },
 }
 
 /// Who speaks, and in which version.
@@ -195,6 +203,7 @@ impl ControlMessage {
             Self::Unlink { session, endpoint, seq } => Kind::Unlink.write(&(session, endpoint, seq), payload_len),
             Self::Resume(resume) => Kind::Resume.write(resume, payload_len),
             Self::Resumed(resumed) => Kind::Resumed.write(resumed, payload_len),
+            Self::Queue { id, waits } => Kind::Queue.write(&(text::DeviceId(id), waits), payload_len),
         }
     }
 
@@ -236,6 +245,10 @@ impl ControlMessage {
             }
             Kind::Resume => Self::Resume(kind.read(header)?),
             Kind::Resumed => Self::Resumed(kind.read(header)?),
+            Kind::Queue => {
+                let (id, waits) = kind.read(header)?;
+                Self::Queue { id, waits }
+            }
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -250,7 +263,7 @@ impl ControlMessage {
                 address::validate(&hello.addresses)
             }
             Self::DeviceOffered(device) => device.validate(),
-            Self::DeviceWithdrawn { id } => text::validate_device_id(id),
+            Self::DeviceWithdrawn { id } | Self::Queue { id, .. } => text::validate_device_id(id),
             Self::DevicesComplete => Ok(()),
             Self::Attach(Attach { session, device }) => {
                 session.validate()?;

@@ -103,6 +103,7 @@ pub(crate) enum Kind {
     Unlink = 0x000a,
     Resume = 0x000b,
     Resumed = 0x000c,
+    Queue = 0x000d,
     // Pairing stream: 0x01xx.
     PairRequest = 0x0101,
     PairAccepted = 0x0102,
@@ -128,6 +129,7 @@ impl Kind {
         Self::Unlink,
         Self::Resume,
         Self::Resumed,
+        Self::Queue,
         Self::PairRequest,
         Self::PairAccepted,
         Self::PairRefused,
@@ -161,6 +163,7 @@ impl Kind {
             Self::Unlink => "unlink",
             Self::Resume => "resume",
             Self::Resumed => "resumed",
+            Self::Queue => "queue",
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
             Self::PairRefused => "pair-refused",
@@ -242,7 +245,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=12).chain(0x101..=0x103).chain(0x201..=0x204).collect();
+        let expected: Vec<u16> = (1..=13).chain(0x101..=0x103).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

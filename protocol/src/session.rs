@@ -88,6 +88,8 @@ wire_enum! {
         PeerBlocked = 10 => "peer-blocked",
         /// The importer's own rules keep the device away from its kernel, since it presents other interfaces.
         NotAccepted = 11 => "not-accepted",
+        /// The owner of the device has taken it back for now.
+        TakenBack = 12 => "taken-back",
     }
     unknown => PeerStopped
 }
@@ -119,6 +121,7 @@ impl fmt::Display for EndReason {
             Self::Stopped => "p2pusbd stopped",
             Self::PeerBlocked => "one of the machines has blocked the other",
             Self::NotAccepted => "the device is not what it may be here",
+            Self::TakenBack => "its owner has taken the device back for now",
         })
     }
 }

@@ -286,6 +286,20 @@ fn resume() {
 }
 
 #[test]
+fn queue() {
+    assert_control(
+        &ControlMessage::Queue { id: "0a1b2c3d".to_owned(), waits: true },
+        &[
+            ("0d 00", "kind"),
+            ("0a 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("08 30 61 31 62 32 63 33 64", "id: 0a1b2c3d"),
+            ("01", "waits"),
+        ],
+    );
+}
+
+#[test]
 fn resumed() {
     let lanes = vec![LanePosition { endpoint: 0x00, position: 7 }, LanePosition { endpoint: 0x81, position: 301 }];
     assert_control(
@@ -520,9 +534,10 @@ fn the_numbers_of_enums() {
         EndReason::Stopped,
         EndReason::PeerBlocked,
         EndReason::NotAccepted,
+        EndReason::TakenBack,
     ];
     assert_eq!(reasons, EndReason::ALL);
-    assert_eq!(numbers(&reasons, ended, 1), (0..=11).collect::<Vec<u8>>());
+    assert_eq!(numbers(&reasons, ended, 1), (0..=12).collect::<Vec<u8>>());
 
     let refused = |reason| {
         let detail = String::new();
@@ -584,7 +599,7 @@ fn the_names_of_enums() {
     let reasons: Vec<&str> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let expected = "detached device-unplugged share-revoked peer-stopped peer-lost peer-forgotten \
                     kernel-detached device-failed protocol-error stopped peer-blocked \
-                    not-accepted";
+                    not-accepted taken-back";
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use p2pusb_dbus::{
     Options,
     names::{interface, option},
+    values::AttachmentState,
 };
 use serde::Serialize;
 use zbus::OwnedObjectPath;
@@ -36,6 +37,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
     if args.once {
         options.insert(option::KEEP, false.into());
     }
+    if args.queue {
+        options.insert(option::QUEUE, true.into());
+    }
     let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
     let attachment: OwnedObjectPath =
         bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(options,)).await?;
@@ -51,6 +55,14 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
 
 fn report(all: &Snapshot, device: &RemoteDevice, attachment: &str, nodes: Vec<String>) -> Report {
     let attachment = all.attachment(attachment);
+    if attachment.is_some_and(|attachment| AttachmentState::from_value(&attachment.state) == AttachmentState::Waiting) {
+        let text = format!(
+            "{} of {} is not free. It is attached here by itself when it is; `p2pusb detach` ends the waiting.\n",
+            device.name(),
+            all.peer_name(&device.peer)
+        );
+        return Report::new(text, &Json { attachment: attachment.map(|a| json::Attachment::new(all, a)), nodes });
+    }
     let mut text = format!("Attached {} of {}", device.name(), all.peer_name(&device.peer));
     match attachment {
         Some(attachment) if !attachment.local_bus_path.is_empty() => {

@@ -10,6 +10,7 @@ mod list;
 mod logs;
 mod monitor;
 mod pair;
+mod pause;
 mod peers;
 mod reload;
 mod rename;
@@ -42,6 +43,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::List(args)) => list::run(&bus().await?, args).await,
         Some(Verb::Share(args)) => share::run(&mut bus().await?, args).await,
         Some(Verb::Unshare(args)) => unshare::run(&mut bus().await?, args).await,
+        Some(Verb::Pause(args)) => pause::run(&mut bus().await?, args, true).await,
+        Some(Verb::Resume(args)) => pause::run(&mut bus().await?, args, false).await,
         Some(Verb::Invite(args)) => invite::run(&mut bus().await?, args).await,
         Some(Verb::Pair(_)) => pair::run(&mut bus().await?, ticket.as_deref().unwrap_or_default()).await,
         Some(Verb::Forget(args)) => forget::run(&mut bus().await?, args).await,
@@ -94,6 +97,7 @@ fn share_state(all: &Snapshot, share: &Share, now_usec: u64) -> Cell {
     match (ShareState::from_value(&share.state), &share.claimed_by) {
         (ShareState::Waiting, _) => Cell::new("not plugged in", Tone::Dim),
         (ShareState::Available, _) => Cell::new("available", Tone::Good),
+        (ShareState::Paused, _) => Cell::new("taken back for now", Tone::Dim),
         (ShareState::InUse, Some(peer)) => Cell::new(format!("in use by {}", all.peer_name(peer)), Tone::Busy),
         (ShareState::InUse, None) => Cell::new("in use", Tone::Busy),
         (ShareState::Reconnecting, peer) => {
@@ -148,6 +152,7 @@ fn end_reason(reason: &str) -> &'static str {
         EndReason::ProtocolError => "the peer sent something that it must not",
         EndReason::Stopped => "p2pusbd was stopped here",
         EndReason::PeerBlocked => "one of the machines has blocked the other",
+        EndReason::TakenBack => "its owner has taken it back for now",
         EndReason::NotAccepted => "it presented what it must not be here",
         _ => "unknown",
     }

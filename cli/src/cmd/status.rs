@@ -124,7 +124,7 @@ fn shares(all: &Snapshot, now_usec: u64) -> Option<Table> {
             device.map_or("", |device| &device.bus_path).into(),
             device.map_or_else(|| share.product.clone(), |device| device.name()).into(),
             share_state(all, share, now_usec),
-            format!("{}{}", for_whom(all, share), origin(share)).into(),
+            format!("{}{}{}", for_whom(all, share), origin(share), queue(all, share)).into(),
         ]);
     }
     (!all.shares.is_empty()).then_some(table)
@@ -140,6 +140,12 @@ pub(super) fn for_whom(all: &Snapshot, share: &Share) -> String {
         return "every paired peer".to_owned();
     }
     share.peers.iter().map(|peer| all.peer_name(peer)).collect::<Vec<_>>().join(", ")
+}
+
+/// Who waits for it, the next one first.
+fn queue(all: &Snapshot, share: &Share) -> String {
+    let waiting: Vec<String> = share.queue.iter().map(|peer| all.peer_name(peer)).collect();
+    if waiting.is_empty() { String::new() } else { format!("; waiting: {}", waiting.join(", ")) }
 }
 
 /// What a share comes from, where no person has made it.

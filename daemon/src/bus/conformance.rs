@@ -128,6 +128,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             names: PeerNames::parse("desk"),
             origin: "udev",
             state: "available",
+            queue: Vec::new(),
             claimed_by: None,
             grace: Grace::default(),
             lost_until: 0,

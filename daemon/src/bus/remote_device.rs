@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use p2pusb_dbus::{
     MethodError,
-    names::{action, option::KEEP},
+    names::{
+        action,
+        option::{KEEP, QUEUE},
+    },
     path,
 };
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
@@ -32,7 +35,11 @@ impl RemoteDevice {
         let details = [("device", view.facts.product.as_str()), ("peer", &peer)];
         let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
         let mut options = Options::new(options);
-        let wish = AttachWish { grace: options.take_grace()?, keep: options.take(KEEP)?.unwrap_or(true) };
+        let wish = AttachWish {
+            grace: options.take_grace()?,
+            keep: options.take(KEEP)?.unwrap_or(true),
+            queue: options.take(QUEUE)?.unwrap_or(false),
+        };
         options.done()?;
         let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))

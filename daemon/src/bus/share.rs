@@ -67,6 +67,18 @@ impl Share {
         self.context.settled(result).await
     }
 
+    async fn set_paused(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        paused: bool,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.set_share_paused(self.view.now().id.clone(), paused).await;
+        self.context.settled(result).await
+    }
+
     #[zbus(property)]
     fn device(&self) -> OwnedObjectPath {
         paths::or_none(self.view.now().device.as_ref(), paths::device)
@@ -100,6 +112,11 @@ impl Share {
     #[zbus(property)]
     fn state(&self) -> &'static str {
         self.view.now().state
+    }
+
+    #[zbus(property)]
+    fn queue(&self) -> Vec<OwnedObjectPath> {
+        self.view.now().queue.iter().copied().map(paths::peer).collect()
     }
 
     #[zbus(property)]

@@ -47,6 +47,8 @@ pub(super) struct Attachment {
     lost_until: Option<u64>,
     /// Whether it is attached again by itself, until somebody ends it.
     pub(super) keep: bool,
+    /// Whether it waits for the device where another peer has it.
+    queue: bool,
     pub(super) owner_uid: u32,
     stop: Stop,
     bound: Arc<Notify>,
@@ -78,6 +80,7 @@ impl Attachment {
             session_grace: Grace::default(),
             lost_until: None,
             keep: wish.keep,
+            queue: wish.queue,
             owner_uid: uid,
             stop: Stop::default(),
             bound: Arc::default(),
@@ -288,6 +291,8 @@ impl Engine {
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
         if attachment.waits() {
             info!(P2PUSB_ATTACHMENT = number, "{} is not waited for any longer", attachment.facts.name());
+            let (peer, remote_id) = (attachment.peer, attachment.remote_id.clone());
+            self.tell_whether_we_wait(peer, &remote_id, false);
             self.remove_attachment(number).await;
             // The caller may be gone; then nobody needs to know.
             let _ = reply.send(Ok(()));
@@ -309,7 +314,13 @@ impl Engine {
         // Nobody wanted it to end; so it is attached again when the peer is back, or this daemon. While somebody waits for
         // an answer, or has asked for its end, the answer is the end.
         let may_come_back = match &result {
-            Ok(EndReason::PeerLost | EndReason::PeerStopped | EndReason::Stopped | EndReason::DeviceUnplugged) => true,
+            Ok(
+                EndReason::PeerLost
+                | EndReason::PeerStopped
+                | EndReason::Stopped
+                | EndReason::DeviceUnplugged
+                | EndReason::TakenBack,
+            ) => true,
             Ok(_) => false,
             Err(Error::NotShared(_) | Error::DeviceNotAccepted { .. }) => false,
             Err(Error::Cancelled(_)) => stopping,
@@ -321,7 +332,12 @@ impl Engine {
             && !asked
             && may_come_back
             && self.peers.contains_key(&attachment.peer);
-        let waits = wanted && !stopping;
+        // Another peer has it, and whoever asked for it said that it would wait.
+        let queued = attachment.queue
+            && attachment.detaching.is_empty()
+            && matches!(result, Err(Error::DeviceBusy { .. }))
+            && self.peers.contains_key(&attachment.peer);
+        let waits = (wanted || queued) && !stopping;
         attachment.state = if waits { "waiting" } else { "ended" };
         attachment.last_error = match &result {
             Ok(reason) => reason.as_str().to_owned(),
@@ -366,9 +382,13 @@ impl Engine {
         if waits {
             let Some(attachment) = self.attachments.get(&number) else { return };
             let (peer, remote_id) = (attachment.peer, attachment.remote_id.clone());
+            if queued && let Some(reply) = self.attachments.get_mut(&number).and_then(|it| it.attaching.take()) {
+                // The caller may be gone; then nobody needs to know.
+                let _ = reply.send(Ok(number));
+            }
             self.publish_remote_device(peer, &remote_id).await;
             // It may have been offered again before this one was over.
-            return if result.is_ok() {
+            return if result.is_ok() || queued {
                 self.attach_again(peer, &remote_id).await
             };
         }

@@ -37,6 +37,11 @@ pub(super) enum Command {
         grace: Grace,
         reply: Reply<()>,
     },
+    SetSharePaused {
+        share: String,
+        paused: bool,
+        reply: Reply<()>,
+    },
     Revoke {
         share: String,
         reply: Reply<()>,
@@ -115,6 +120,17 @@ pub(super) enum Command {
     ClaimPaused {
         share: String,
         wait: Option<Duration>,
+    },
+    /// A peer waits for a share that another one has, or does not any longer.
+    WaitForShare {
+        peer: PeerId,
+        share: String,
+        waits: bool,
+    },
+    /// A peer has had its time to claim a share that it waited for.
+    TurnOver {
+        share: String,
+        peer: PeerId,
     },
     ClaimEnded {
         share: String,

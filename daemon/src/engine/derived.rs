@@ -161,6 +161,7 @@ impl Engine {
             force: false,
             grace: None,
             owner_uid: 0,
+            paused: false,
         };
         info!(P2PUSB_DEVICE = %bus_path, P2PUSB_SHARE = id, "shared by {}", derived.origin);
         let share = Share::new(record, self.grace).derived(derived.origin, derived.names);

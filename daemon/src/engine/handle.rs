@@ -27,6 +27,8 @@ pub(crate) struct Offer {
     pub(crate) device: OfferedDevice,
     /// Who is told of it; `None` means every paired peer.
     pub(crate) audience: Option<Vec<PeerId>>,
+    /// The only one for whom it is available, while others wait for it, too.
+    pub(crate) turn: Option<PeerId>,
 }
 
 /// All offers.
@@ -40,13 +42,16 @@ pub(crate) struct Offers {
 
 impl Offers {
     /// What this peer is told of.
-    pub(crate) fn to(&self, peer: PeerId) -> impl Iterator<Item = &OfferedDevice> {
+    pub(crate) fn to(&self, peer: PeerId) -> impl Iterator<Item = OfferedDevice> {
         let scope = self.scopes.get(&peer);
         self.all
             .iter()
             .filter(move |offer| offer.audience.as_ref().is_none_or(|peers| peers.contains(&peer)))
-            .map(|offer| &offer.device)
-            .filter(move |device| scope.is_none_or(|scope| *scope == device.id))
+            .filter(move |offer| scope.is_none_or(|scope| *scope == offer.device.id))
+            .map(move |offer| {
+                let available = offer.device.available && offer.turn.is_none_or(|turn| turn == peer);
+                OfferedDevice { available, ..offer.device.clone() }
+            })
     }
 }
 
@@ -79,6 +84,8 @@ pub struct AttachWish {
     pub grace: Option<Grace>,
     /// Whether it is attached again by itself, until somebody ends it.
     pub keep: bool,
+    /// Whether it waits for the device where another one has it.
+    pub queue: bool,
 }
 
 /// The right to open a device for a peer.
@@ -141,6 +148,11 @@ impl EngineHandle {
     /// Changes how long a claim on a share outlives its connection, one that is waited for now included.
     pub async fn set_share_grace(&self, share: String, grace: Grace) -> Result<()> {
         self.call(|reply| Command::SetShareGrace { share, grace, reply }).await
+    }
+
+    /// Takes a shared device back for now, or gives it again.
+    pub async fn set_share_paused(&self, share: String, paused: bool) -> Result<()> {
+        self.call(|reply| Command::SetSharePaused { share, paused, reply }).await
     }
 
     /// Ends a share; answers when the device is back with its drivers.
@@ -244,6 +256,14 @@ impl EngineHandle {
     pub(crate) async fn claim(&self, peer: PeerId, share: String, stop: Stop) -> Result<Grant, (Refusal, String)> {
         let answer = self.ask(|reply| Command::Claim { peer, share, stop, reply }).await;
         answer.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
+    }
+
+    pub(crate) async fn wait_for_share(&self, peer: PeerId, share: String, waits: bool) {
+        self.tell(Command::WaitForShare { peer, share, waits }).await;
+    }
+
+    pub(super) async fn turn_over(&self, share: String, peer: PeerId) {
+        self.tell(Command::TurnOver { share, peer }).await;
     }
 
     pub(crate) async fn claim_paused(&self, share: String, wait: Option<Duration>) {

@@ -12,6 +12,7 @@ mod discovered;
 mod guests;
 mod handle;
 mod peers;
+mod queue;
 mod settings;
 mod shares;
 mod state;

@@ -236,6 +236,7 @@ impl Engine {
             attachment.stop(reason);
         }
         self.stop_waiting(id).await;
+        self.leave_queues(id).await;
         self.withdraw_all(id).await;
     }
 

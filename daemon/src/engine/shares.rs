@@ -11,6 +11,7 @@ use super::{
     command::Reply,
     derived::Origin,
     handle::{Grant, Offer, Offers, ShareWish},
+    queue::Queue,
     state::until_usec,
     view::{DeviceFacts, Object, ObjectId, ShareView},
 };
@@ -38,6 +39,8 @@ pub(super) struct Share {
     /// How long a claim outlives its connection. The claim watches it.
     grace: watch::Sender<Grace>,
     claim: Option<Claim>,
+    /// Who waits for it.
+    pub(super) queue: Queue,
     /// It is offered no longer, and ends with its claim.
     pub(super) ending: bool,
     /// These want to know when it has ended.
@@ -59,7 +62,17 @@ impl Share {
         let peers = record.peers.iter().filter_map(|peer| peer.parse().ok()).collect();
         let grace = watch::Sender::new(record.grace.unwrap_or(grace));
         let origin = Origin::Person;
-        Self { record, origin, names: None, peers, grace, claim: None, ending: false, revoked: Vec::new() }
+        Self {
+            record,
+            origin,
+            names: None,
+            peers,
+            grace,
+            claim: None,
+            queue: Queue::default(),
+            ending: false,
+            revoked: Vec::new(),
+        }
     }
 
     /// The same, as it follows from something.
@@ -76,6 +89,11 @@ impl Share {
 
     pub(super) fn is_claimed(&self) -> bool {
         self.claim.is_some()
+    }
+
+    /// Whether it could be claimed now.
+    pub(super) fn is_free(&self) -> bool {
+        self.claim.is_none() && !self.record.paused && !self.ending
     }
 
     /// The device that a peer has claimed.
@@ -159,6 +177,7 @@ impl Engine {
             force,
             grace,
             owner_uid: uid,
+            paused: false,
         };
         self.keep({
             let record = record.clone();
@@ -280,6 +299,12 @@ impl Engine {
         if share.is_claimed() {
             return no(Refusal::Busy, "it is in use by another peer, and free again when that peer detaches it");
         }
+        if share.record.paused {
+            return no(Refusal::Busy, "its owner has taken it back for now");
+        }
+        if share.queue.first().is_some_and(|first| first != peer) {
+            return no(Refusal::Busy, "others wait for it");
+        }
         let Some(info) = self.plugged(&share.record.stable_id).cloned() else {
             return no(Refusal::Gone, "the device is not plugged in");
         };
@@ -291,6 +316,7 @@ impl Engine {
         let grace = share.grace.subscribe();
         if let Some(share) = self.shares.get_mut(id) {
             share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop, lost_until: None });
+            share.queue.leave(peer);
         }
         self.publish_share(id).await;
         self.publish_offers();
@@ -314,7 +340,7 @@ impl Engine {
             self.publish_share(id).await;
         }
         self.derive_shares().await;
-        self.publish_offers();
+        self.next_turn(id);
     }
 
     pub(super) async fn publish_share(&self, id: &str) {
@@ -325,6 +351,7 @@ impl Engine {
             state: match (&share.claim, &device) {
                 (Some(claim), _) if claim.lost_until.is_some() => "reconnecting",
                 (Some(_), _) => "in-use",
+                (None, _) if share.record.paused => "paused",
                 (None, Some(_)) => "available",
                 (None, None) => "waiting",
             },
@@ -334,6 +361,7 @@ impl Engine {
             names: share.names.clone().unwrap_or_default(),
             origin: share.origin.as_str(),
             claimed_by: share.claimed_by(),
+            queue: share.queue.peers(),
             grace: *share.grace.borrow(),
             lost_until: share.claim.as_ref().and_then(|claim| claim.lost_until).unwrap_or(0),
             owner_uid: share.record.owner_uid,
@@ -349,8 +377,8 @@ impl Engine {
     pub(super) fn publish_offers(&self) {
         let offers = self.shares.values().filter(|share| !share.ending).filter_map(|share| {
             let info = self.plugged(&share.record.stable_id)?;
-            let device = DeviceFacts::from(info).offered(share.record.id.clone(), !share.is_claimed());
-            Some(Offer { device, audience: self.audience(share) })
+            let device = DeviceFacts::from(info).offered(share.record.id.clone(), share.is_free());
+            Some(Offer { device, audience: self.audience(share), turn: share.queue.first() })
         });
         let scopes = self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.record.scope.clone()?)));
         self.set_offers(Offers { all: Arc::new(offers.collect()), scopes: Arc::new(scopes.collect()) });

@@ -190,6 +190,12 @@ impl Engine {
                 let result = self.set_share_grace(&share, grace).await;
                 let _ = reply.send(result);
             }
+            Command::SetSharePaused { share, paused, reply } => {
+                let result = self.set_share_paused(&share, paused).await;
+                let _ = reply.send(result);
+            }
+            Command::WaitForShare { peer, share, waits } => self.wait_for_share(peer, &share, waits).await,
+            Command::TurnOver { share, peer } => self.turn_over(&share, peer).await,
             Command::Revoke { share, reply } => self.revoke(share, reply).await,
             Command::CreateTicket { wish, reply } => {
                 let result = self.create_ticket(wish).await;

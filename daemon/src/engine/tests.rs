@@ -184,7 +184,8 @@ async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
     for (id, grace) in [("0000000c", None), ("0000000d", Some(Grace::try_from(5).unwrap()))] {
         let (stable_id, product) = (format!("stable {id}"), "Disk".to_owned());
         let id = id.to_owned();
-        let record = ShareRecord { id, stable_id, product, peers: Vec::new(), force: false, grace, owner_uid: 0 };
+        let record =
+            ShareRecord { id, stable_id, product, peers: Vec::new(), force: false, grace, owner_uid: 0, paused: false };
         store.save_share(&record).unwrap();
     }
     let running = Running::start(&store).await;
@@ -209,6 +210,7 @@ async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() 
         force: false,
         grace: None,
         owner_uid: 0,
+        paused: false,
     };
     store.save_share(&record).unwrap();
     let running = Running::start(&store).await;

@@ -153,8 +153,10 @@ pub struct ShareView {
     pub names: PeerNames,
     /// person, udev
     pub origin: &'static str,
-    /// waiting, available, in-use, reconnecting
+    /// waiting, available, in-use, reconnecting, paused
     pub state: &'static str,
+    /// Who waits for it, in this order.
+    pub queue: Vec<PeerId>,
     /// Who has it.
     pub claimed_by: Option<PeerId>,
     /// How long a claim outlives its connection.

@@ -1,7 +1,7 @@
 //! Attachments that are wanted: what nobody has ended is attached again when its peer offers it, after a restart of this
 //! daemon as well.
 
-use p2pusb_protocol::{OfferedDevice, Speed};
+use p2pusb_protocol::{ControlMessage, Speed};
 use tracing::{info, warn};
 
 use super::{
@@ -50,7 +50,7 @@ impl Engine {
             speed: Speed::Unknown,
             interfaces: Vec::new(),
         };
-        let wish = AttachWish { grace: record.grace, keep: true };
+        let wish = AttachWish { grace: record.grace, keep: true, queue: true };
         let attachment = Attachment::new(peer, record.remote_id, label.to_owned(), facts, wish, record.owner_uid);
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, attachment.remembered());
@@ -79,9 +79,9 @@ impl Engine {
 
     /// A peer offers a device. If it is wanted here, it is attached again.
     pub(super) async fn attach_again(&mut self, id: PeerId, remote_id: &str) {
-        let available = |device: &OfferedDevice| device.available;
-        if self.is_stopping() || !self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)).is_some_and(available)
-        {
+        let Some(offered) = self.peers.get(&id).and_then(|peer| peer.offers.get(remote_id)) else { return };
+        let available = offered.available;
+        if self.is_stopping() {
             return;
         }
         let waiting = self
@@ -89,6 +89,10 @@ impl Engine {
             .iter()
             .find(|(_, other)| other.waits() && other.peer == id && other.remote_id == remote_id);
         let Some((&number, attachment)) = waiting else { return };
+        if !available {
+            // Somebody else has it. What is offered next may be for us.
+            return self.tell_whether_we_wait(id, remote_id, true);
+        }
         let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
         info!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = id.short(), "{name} is there again");
         if let Err(error) = self.start(number) {
@@ -96,6 +100,14 @@ impl Engine {
             info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
         }
         self.publish_attachment(number).await;
+    }
+
+    /// Tells a peer whether a device of its is waited for here, so that it keeps a place for us. It is told anew with each
+    /// offer that is not for us.
+    pub(super) fn tell_whether_we_wait(&self, id: PeerId, remote_id: &str, waits: bool) {
+        if let Some(link) = self.peers.get(&id).and_then(|peer| peer.connected.as_ref()) {
+            link.hint(ControlMessage::Queue { id: remote_id.to_owned(), waits });
+        }
     }
 
     /// Nobody waits for this peer's devices any longer: it is forgotten, or this daemon stops. The next one waits again.

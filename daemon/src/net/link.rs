@@ -166,6 +166,11 @@ impl Connected {
         self.connection.closed().await;
     }
 
+    /// Says something on the control stream that can be said again: where there is no room for it, it is lost.
+    pub(crate) fn hint(&self, message: ControlMessage) {
+        let _ = self.control.try_send(message);
+    }
+
     /// Says something on the control stream. When the link is down it is lost, and the session hears of that.
     pub(crate) async fn send(&self, message: ControlMessage) {
         // An error means that the link's task has ended, which closes every session's channel.
@@ -485,7 +490,8 @@ async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, eng
             | ControlMessage::Attach(_)
             | ControlMessage::Detach { .. }
             | ControlMessage::Unlink { .. }
-            | ControlMessage::Resume(_) => false,
+            | ControlMessage::Resume(_)
+            | ControlMessage::Queue { .. } => false,
         };
         if !in_order {
             return "it sent a message out of order".to_owned();

@@ -160,11 +160,8 @@ impl Serve {
         let mut told: HashMap<String, OfferedDevice> = HashMap::new();
         let mut complete = false;
         loop {
-            let mut wanted: HashMap<String, OfferedDevice> = offers
-                .borrow_and_update()
-                .to(self.line.peer)
-                .map(|device| (device.id.clone(), device.clone()))
-                .collect();
+            let mut wanted: HashMap<String, OfferedDevice> =
+                offers.borrow_and_update().to(self.line.peer).map(|device| (device.id.clone(), device)).collect();
             let gone: Vec<String> = told.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
             wanted.retain(|id, device| told.get(id) != Some(device));
             for id in gone {
@@ -207,6 +204,10 @@ impl Serve {
                     .claims
                     .unlink(&self.line, session, endpoint, seq)
                     .map_err(|error| format!("unlink on endpoint {endpoint:#04x}: {error}")),
+                ControlMessage::Queue { id, waits } => {
+                    self.engine.wait_for_share(self.line.peer, id, waits).await;
+                    Ok(())
+                }
                 ControlMessage::Resume(_) if resumes.len() >= MAX_RESUMES => {
                     Err(format!("more than {MAX_RESUMES} sessions are to go on at a time"))
                 }

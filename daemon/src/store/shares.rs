@@ -26,6 +26,9 @@ pub struct ShareRecord {
     pub grace: Option<Grace>,
     /// The user who shared it.
     pub owner_uid: u32,
+    /// Its owner has taken it back for now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 impl Store {

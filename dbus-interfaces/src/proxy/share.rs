@@ -16,6 +16,9 @@ pub trait Share {
     /// Say anew how long a claim outlives its connection, in seconds.
     fn set_grace(&self, grace: u32, options: &Options<'_>) -> Result<()>;
 
+    /// Take the device back for now, or give it again.
+    fn set_paused(&self, paused: bool, options: &Options<'_>) -> Result<()>;
+
     /// The device, or "/" while it is not plugged in.
     #[zbus(property)]
     fn device(&self) -> Result<OwnedObjectPath>;
@@ -47,6 +50,10 @@ pub trait Share {
     /// The peer that has claimed it, or "/".
     #[zbus(property)]
     fn claimed_by(&self) -> Result<OwnedObjectPath>;
+
+    /// The peers that wait for it, the next one first.
+    #[zbus(property)]
+    fn queue(&self) -> Result<Vec<OwnedObjectPath>>;
 
     /// How long a claim outlives its connection, in seconds.
     #[zbus(property)]

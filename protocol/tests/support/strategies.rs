@@ -106,6 +106,7 @@ pub(crate) fn control_message() -> impl Strategy<Value = ControlMessage> {
         session().prop_map(|session| M::Detach { session }),
         (session(), select(EndReason::ALL)).prop_map(|(session, reason)| M::Ended { session, reason }),
         (session(), endpoint(), seq()).prop_map(|(session, endpoint, seq)| M::Unlink { session, endpoint, seq }),
+        (device_id(), any::<bool>()).prop_map(|(id, waits)| M::Queue { id, waits }),
         (session(), positions()).prop_map(|(session, lanes)| M::Resume(Resume { session, lanes })),
         (session(), positions()).prop_map(|(session, lanes)| M::Resumed(Resumed { session, lanes })),
     ]
