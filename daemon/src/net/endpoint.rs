@@ -94,7 +94,7 @@ async fn bind_to(key: &SecretKey, network: &Network, port: u16) -> Result<Endpoi
         // Beside the web's, not in their place: a peer's own relay is another one, and its certificate may be the web's.
         .ca_tls_config(CaTlsConfig::embedded().with_extra_roots(network.relay_ca.certificates().iter().cloned()))
         // Asking the gateway for a port is for those who chose the public relays; a machine without any
-        // relay sends nothing to anybody but its peers.
+        // relay sends nothing beyond its own network to anybody but its peers.
         .portmapper_config(if network.relay == Relay::Public {
             PortmapperConfig::default()
         } else {
