@@ -1,14 +1,14 @@
 //! What can be typed: verbs, options and their help. packaging/man/p2pusb.1 says the same at length, and a
 //! test in man.rs holds the two together.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use p2pusb_dbus::names::{
     ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
 };
 
-use crate::duration;
+use crate::{complete, duration};
 
 /// Use a USB device that is plugged into another machine, as if it were plugged in here.
 #[derive(Debug, Parser)]
@@ -81,6 +81,10 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Show whatever appears, changes or goes, a line each, until it is stopped
     Monitor,
+    /// Look for what is wrong with this machine, and say what to do about it
+    Doctor,
+    /// Write what somebody needs who looks into a problem, without secrets
+    Bugreport(Bugreport),
     /// Have the daemon read its settings anew
     Reload,
 }
@@ -107,10 +111,11 @@ Examples:
   p2pusb share flash --grace 10s")]
 pub(crate) struct Share {
     /// The device: bus path, vendor:product or a part of the product's name
+    #[arg(add = complete::devices())]
     pub(crate) device: String,
 
     /// Only this peer may attach it (may be given several times) [default: every paired peer]
-    #[arg(long = "peer", value_name = "PEER")]
+    #[arg(long = "peer", value_name = "PEER", add = complete::peers())]
     pub(crate) peers: Vec<String>,
 
     /// Share it even if this machine depends on it: its only keyboard, a disk that is mounted
@@ -130,6 +135,7 @@ Example:
   p2pusb unshare 1-2.3")]
 pub(crate) struct Unshare {
     /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares())]
     pub(crate) device: String,
 }
 
@@ -160,7 +166,7 @@ pub(crate) struct Invite {
     pub(crate) expires: Duration,
 
     /// The only device of this machine that the other one may use; it has to be shared already
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", add = complete::shares())]
     pub(crate) device: Option<String>,
 
     /// How long the pairing lasts: 1s to 365d [default: until `p2pusb forget`]
@@ -190,6 +196,7 @@ Example:
   p2pusb forget laptop")]
 pub(crate) struct Forget {
     /// The peer: its label or the beginning of its endpoint id
+    #[arg(add = complete::peers())]
     pub(crate) peer: String,
 }
 
@@ -215,6 +222,7 @@ Example:
   p2pusb rename raspberrypi workshop")]
 pub(crate) struct Rename {
     /// The peer: its label or the beginning of its endpoint id
+    #[arg(add = complete::peers())]
     pub(crate) peer: String,
 
     /// What to call it from now on; no other peer may have that name
@@ -230,6 +238,7 @@ Example:
   p2pusb block laptop")]
 pub(crate) struct Block {
     /// The peer: its label or the beginning of its endpoint id
+    #[arg(add = complete::peers())]
     pub(crate) peer: String,
 }
 
@@ -241,6 +250,7 @@ Example:
   p2pusb unblock laptop")]
 pub(crate) struct Unblock {
     /// The peer: its label or the beginning of its endpoint id
+    #[arg(add = complete::peers())]
     pub(crate) peer: String,
 }
 
@@ -255,10 +265,11 @@ Examples:
   p2pusb attach scanner --once")]
 pub(crate) struct Attach {
     /// The remote device: vendor:product, its id or a part of the product's name
+    #[arg(add = complete::remote_devices())]
     pub(crate) device: String,
 
     /// Only among the devices of this peer
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", add = complete::peers())]
     pub(crate) peer: Option<String>,
 
     /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
@@ -284,6 +295,7 @@ Examples:
 #[group(required = true, multiple = false)]
 pub(crate) struct Detach {
     /// The attached device: bus path here, vendor:product, number of the attachment or a part of the product's name
+    #[arg(add = complete::attachments())]
     pub(crate) device: Option<String>,
 
     /// Everything that is attached here
@@ -304,6 +316,20 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Keys, tickets, serial numbers and whole endpoint ids are left out. Look through it all the same before you give it away: \
+names of machines and devices are in it. As root it has more.
+
+Examples:
+  p2pusb bugreport | less
+  sudo p2pusb bugreport --output report.txt")]
+pub(crate) struct Bugreport {
+    /// Write it to this file, which must not exist yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
 What is given together has to be true together. Reading the journal takes root, or the group adm or systemd-journal.
 
 Examples:
@@ -312,15 +338,15 @@ Examples:
   p2pusb logs --device 1-2.3")]
 pub(crate) struct Logs {
     /// Only what is about this peer: its label or its endpoint id
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", add = complete::peers())]
     pub(crate) peer: Option<String>,
 
     /// Only what is about this device: its bus path here, vendor:product or a part of the product's name
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", add = complete::devices())]
     pub(crate) device: Option<String>,
 
     /// Only what is about this attachment: its number
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", add = complete::attachments())]
     pub(crate) attachment: Option<u32>,
 
     /// Go on with what is logged from now on, until it is stopped

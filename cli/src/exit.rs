@@ -74,6 +74,12 @@ pub(crate) enum Failure {
     /// A program that does the work is not there.
     #[error("{0} can't be run: {1}")]
     Program(&'static str, #[source] io::Error),
+    /// Something is wrong with this machine; the report says what.
+    #[error("{}", problems(*.0))]
+    Problems(usize),
+    /// A file can't be written.
+    #[error("{0} can't be written: {1}")]
+    File(String, #[source] io::Error),
     /// Standard output takes nothing any more.
     #[error("nothing can be written to standard output: {0}")]
     Output(#[source] io::Error),
@@ -94,7 +100,16 @@ fn sentence(error: &MethodError) -> &str {
     error.name.as_str().rsplit('.').next().unwrap_or_default()
 }
 
+fn problems(number: usize) -> String {
+    if number == 1 { "1 problem was found".to_owned() } else { format!("{number} problems were found") }
+}
+
 impl Failure {
+    /// Whether somebody does not let the caller do it.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.exit() == Exit::NotAuthorized
+    }
+
     /// What a failed call means.
     pub(crate) fn from_call(error: zbus::Error) -> Self {
         let (name, message) = match &error {
@@ -135,7 +150,9 @@ impl Failure {
             | Self::Input(_)
             | Self::Runtime(_)
             | Self::Output(_)
-            | Self::Program(..) => Exit::Failed,
+            | Self::Program(..)
+            | Self::Problems(_)
+            | Self::File(..) => Exit::Failed,
             Self::ReaderGone => Exit::Done,
             Self::NoTicket => Exit::Usage,
             Self::Several(all) => all.first().map_or(Exit::Failed, Self::exit),
@@ -183,6 +200,8 @@ impl Failure {
             | Self::Runtime(_)
             | Self::Output(_)
             | Self::Program(..)
+            | Self::Problems(_)
+            | Self::File(..)
             | Self::ReaderGone => None,
         }
     }

@@ -6,6 +6,7 @@ mod args;
 mod bus;
 mod clock;
 mod cmd;
+mod complete;
 mod duration;
 mod exit;
 mod format;
@@ -21,7 +22,8 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
 
 use crate::{
     exit::{Exit, Failure},
@@ -29,6 +31,8 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // Where the shell asks for completions (COMPLETE is set), this answers and ends.
+    CompleteEnv::with_factory(args::Cli::command).complete();
     let cli = args::Cli::parse();
     let result = run(&cli);
     let (written, failure) = match result {

@@ -67,7 +67,7 @@ pub(crate) fn write_failure(failure: &Failure, json: bool) -> io::Result<()> {
     write_all(stderr(), &text)
 }
 
-fn pretty(value: &impl Serialize) -> String {
+pub(crate) fn pretty(value: &impl Serialize) -> String {
     // Nothing that is written here can fail to serialise: plain structures with names for keys.
     let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|error| unreachable!("{error}"));
     text.push('\n');

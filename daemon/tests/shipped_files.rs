@@ -121,7 +121,15 @@ fn every_file_that_the_package_lists_exists() {
 #[test]
 fn the_package_lists_every_file_that_is_there_to_be_shipped() {
     let listed: BTreeSet<_> = package_assets().into_iter().map(|(source, _)| source).collect();
-    for folder in ["packaging/dbus", "packaging/polkit", "packaging/config", "packaging/man", "systemd", "udev-rules"] {
+    for folder in [
+        "packaging/dbus",
+        "packaging/polkit",
+        "packaging/config",
+        "packaging/completions",
+        "packaging/man",
+        "systemd",
+        "udev-rules",
+    ] {
         for file in expand(&format!("{folder}/*")) {
             assert!(listed.contains(&file) || file.ends_with("README.md"), "{file} is not in the package");
         }

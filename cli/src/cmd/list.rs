@@ -24,7 +24,7 @@ pub(super) async fn run(bus: &Bus, args: &List) -> Result<Report, Failure> {
     Ok(report(&bus.snapshot().await?, args.all, Colours::of_stdout()))
 }
 
-fn report(all: &Snapshot, with_excluded: bool, colours: Colours) -> Report {
+pub(super) fn report(all: &Snapshot, with_excluded: bool, colours: Colours) -> Report {
     let devices: Vec<_> = all.devices.iter().filter(|d| with_excluded || d.excluded.is_empty()).collect();
     let json = Json {
         devices: devices.iter().map(|&device| device.into()).collect(),

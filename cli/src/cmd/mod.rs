@@ -2,8 +2,10 @@
 
 mod attach;
 mod block;
+mod bugreport;
 mod detach;
 mod discovered;
+mod doctor;
 mod forget;
 mod invite;
 mod list;
@@ -58,6 +60,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Status(args)) => status::run(&bus().await?, args, cli.json).await,
         Some(Verb::Logs(args)) => logs::run(args, cli.json).await,
         Some(Verb::Monitor) => monitor::run(&bus().await?, cli.json).await,
+        Some(Verb::Doctor) => doctor::run().await,
+        Some(Verb::Bugreport(args)) => bugreport::run(args).await,
         Some(Verb::Reload) => reload::run(&mut bus().await?).await,
     }
 }

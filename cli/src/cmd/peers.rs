@@ -21,7 +21,7 @@ pub(super) async fn run(bus: &Bus) -> Result<Report, Failure> {
     Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout()))
 }
 
-fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
+pub(super) fn report(all: &Snapshot, now_usec: u64, colours: Colours) -> Report {
     let json = Json { peers: all.peers.iter().map(Into::into).collect() };
     if all.peers.is_empty() {
         let text = "No machine is paired with this one: see p2pusb invite and p2pusb pair.\n";

@@ -21,7 +21,7 @@ use crate::{
 const WAITING: &str = "  What waits is attached again when its peer offers it; `p2pusb detach NUMBER` ends that.\n";
 
 #[derive(Serialize)]
-struct Json {
+pub(super) struct Json {
     daemon: json::Daemon,
     attachments: Vec<json::Attachment>,
     shares: Vec<json::Share>,
@@ -36,7 +36,8 @@ pub(super) async fn run(bus: &Bus, args: &Status, as_json: bool) -> Result<Repor
     Ok(report(&bus.snapshot().await?, now_usec(), Colours::of_stdout(), None))
 }
 
-fn json(all: &Snapshot) -> Json {
+/// Everything that goes on, for programs and for reports.
+pub(super) fn json(all: &Snapshot) -> Json {
     Json {
         daemon: (&all.manager).into(),
         attachments: all.attachments.iter().map(|a| json::Attachment::new(all, a)).collect(),
