@@ -3,6 +3,7 @@
 mod attach;
 mod files;
 mod relay;
+mod rule;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,6 +16,7 @@ pub use self::{
     files::{ConfigError, Loaded, Source},
     relay::{Relay, RelayCa, RelayQuicPort},
 };
+use crate::policy::Rules;
 
 /// All settings. An unknown key is an error: a misspelt setting that is silently ignored protects nobody.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Config {
     pub session: Session,
     /// `[attach]`
     pub attach: Attach,
+    /// `[[rule]]`
+    #[serde(rename = "rule")]
+    pub rules: Rules,
 }
 
 /// How sessions behave, both those that this machine lends and those that it uses.

@@ -17,7 +17,7 @@ pub enum Error {
         /// What was asked for.
         device: String,
         /// Why not.
-        reason: &'static str,
+        reason: String,
     },
     /// Sharing the device would hurt this machine; it takes the option `force`.
     #[error(

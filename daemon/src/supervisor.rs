@@ -115,6 +115,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
         kernel: attach::kernel(),
         grace: config.session.grace,
         accept: config.attach.clone().into(),
+        rules: config.rules.clone(),
         devices,
     };
     let (engine, handle, changes) = Engine::new(inputs)?;

@@ -91,6 +91,8 @@ values! {
         AttachedHere = "attached-here",
         /// A udev rule of this machine sets `P2PUSB_IGNORE` to 1 for it.
         Ignored = "ignored",
+        /// A rule of this machine's settings says `never-share` of it.
+        Rule = "rule",
     }
 
     /// `Device.Speed` and `RemoteDevice.Speed`. A speed that the kernel does not tell is `Unknown`, too.
@@ -113,6 +115,8 @@ values! {
         Person = "person",
         /// A udev rule of this machine sets `P2PUSB_SHARE` to 1 for the device; it goes with the property.
         Udev = "udev",
+        /// A rule of this machine's settings says `share` of the device; it goes with the rule.
+        Rule = "rule",
     }
 
     /// `Share.State`.

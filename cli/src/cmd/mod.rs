@@ -92,6 +92,7 @@ fn exclusion(all: &Snapshot, device: &Device) -> String {
             }
         }
         Exclusion::Ignored => "ignored by a udev rule".to_owned(),
+        Exclusion::Rule => "never shared, says a rule".to_owned(),
         _ => "can't be shared".to_owned(),
     }
 }

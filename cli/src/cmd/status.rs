@@ -153,6 +153,7 @@ fn queue(all: &Snapshot, share: &Share) -> String {
 fn origin(share: &Share) -> &'static str {
     match ShareOrigin::from_value(&share.origin) {
         ShareOrigin::Udev => ", by a udev rule",
+        ShareOrigin::Rule => ", by a rule of the settings",
         _ => "",
     }
 }
@@ -227,13 +228,13 @@ Ended lately
     }
 
     #[test]
-    fn what_a_udev_rule_shares_is_told_as_the_rule_has_it() {
+    fn what_a_rule_shares_is_told_as_the_rule_has_it() {
         let mut all = example();
-        all.shares[0].origin = "udev".to_owned();
+        all.shares[0].origin = "rule".to_owned();
         all.shares[1].origin = "udev".to_owned();
         all.shares[1].peer_names = vec!["Workshop".to_owned(), "desk".to_owned()];
         let text = report(&all, 61_000_000, Colours::none(), None).text;
-        assert!(text.contains("every paired peer, by a udev rule\n"), "{text}");
+        assert!(text.contains("every paired peer, by a rule of the settings\n"), "{text}");
         assert!(text.contains("Workshop, desk, by a udev rule\n"), "{text}");
     }
 

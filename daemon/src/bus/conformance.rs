@@ -187,6 +187,7 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         kernel: crate::attach::kernel(),
         grace: Grace::default(),
         accept: Accept::default(),
+        rules: Default::default(),
         devices: Vec::new(),
     };
     let (engine, handle, mut changes) = Engine::new(inputs).unwrap();

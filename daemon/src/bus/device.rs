@@ -68,7 +68,7 @@ impl Device {
         self.view.now().state
     }
 
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn excluded(&self) -> &'static str {
         self.view.now().excluded
     }

@@ -72,7 +72,7 @@ impl Source {
             let table = DeTable::parse(&text.text).map_err(|error| text.wrong(&error, 0))?;
             merge(&mut merged, shifted(table.into_inner(), text.start));
         }
-        let config = Config::deserialize(Deserializer::from(Spanned::new(0..0, merged))).map_err(|error| {
+        let mut config = Config::deserialize(Deserializer::from(Spanned::new(0..0, merged))).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             // There is one, or nothing could be wrong in it.
             match texts.iter().rev().find(|text| text.start <= at) {
@@ -80,6 +80,10 @@ impl Source {
                 None => ConfigError::Wrong { path: self.path.clone(), line: 1, problem: problem(error.message()) },
             }
         })?;
+        config.rules.name_places(|at| match texts.iter().rev().find(|text| text.start <= at) {
+            Some(text) => format!("{}, line {}", text.path.display(), text.line(at - text.start)),
+            None => String::new(),
+        });
         Ok(Loaded { config, files: texts.into_iter().map(|text| text.path).collect() })
     }
 
@@ -132,8 +136,12 @@ impl Text {
     /// What is wrong with it; the error counts from `origin`.
     fn wrong(&self, error: &toml::de::Error, origin: usize) -> ConfigError {
         let at = error.span().map_or(0, |span| span.start.saturating_sub(origin)).min(self.text.len());
-        let line = 1 + self.text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
-        ConfigError::Wrong { path: self.path.clone(), line, problem: problem(error.message()) }
+        ConfigError::Wrong { path: self.path.clone(), line: self.line(at), problem: problem(error.message()) }
+    }
+
+    /// The line, from 1, in which that byte is.
+    fn line(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 }
 
@@ -208,7 +216,7 @@ fn of_tables(array: &[Spanned<DeValue<'_>>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Relay;
+    use crate::{config::Relay, policy::Attributes};
 
     /// A folder with these files: `p2pusb.toml`, and the others below `p2pusb.d`.
     fn files(files: &[(&str, &str)]) -> (tempfile::TempDir, Source) {
@@ -274,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_is_known_by_its_file_and_line() {
+        let never = "[[rule]]\naction = \"never-share\"\nid = ";
+        let (folder, source) = files(&[
+            ("p2pusb.toml", &format!("# mine\n{never}\"0001:*\"\n\n{never}\"0002:*\"\n")),
+            ("p2pusb.d/a.toml", &format!("\n\n\n{never}\"0003:*\"")),
+        ]);
+        let rules = source.read().unwrap().config.rules;
+        for (vendor, place) in [(1, "p2pusb.toml, line 2"), (2, "p2pusb.toml, line 6"), (3, "p2pusb.d/a.toml, line 4")]
+        {
+            let device = Attributes { id: (vendor, 0), serial: None, name: "", port: "1-1", interfaces: &[] };
+            assert_eq!(rules.about(&device).unwrap().place, folder.path().join(place).display().to_string());
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_by_file_line_and_what_would_be_right() {
         let main = ("p2pusb.toml", "# nothing\n\n[session]\ngrace = 5\n");
         for (text, expected) in [
@@ -283,7 +306,7 @@ mod tests {
             ),
             (
                 "\n[netwrok]",
-                "line 2: unknown field `netwrok`, expected one of `network`, `session`, `attach`; did you mean `network`?",
+                "line 2: unknown field `netwrok`, expected one of `network`, `session`, `attach`, `rule`; did you mean `network`?",
             ),
             ("[session]\n\n\ngrace = 3601", "line 4: 3601 is no grace time: it is a number of seconds from 0 to 3600"),
             (

@@ -1,7 +1,7 @@
-//! Shares that nobody has made by hand: they follow from what is said of a device, come with it and go with it. They are
+//! Shares that nobody has made by hand: they follow from what udev or a rule says of a device, come with it and go with it. They are
 //! not kept: the next process derives them anew, with the same ids.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use iroh::SecretKey;
 use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES};
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{Engine, shares::Share, view::DeviceFacts};
 use crate::{
     error::Error,
-    policy::PeerNames,
+    policy::{Action, PeerNames, Rule},
     store::ShareRecord,
     usb::{BusPath, DeviceInfo},
 };
@@ -30,6 +30,8 @@ pub(super) enum Origin {
     Person,
     /// The udev properties of the device.
     Udev,
+    /// A rule of the settings.
+    Rule(Arc<Rule>),
 }
 
 impl Origin {
@@ -38,6 +40,7 @@ impl Origin {
         match self {
             Self::Person => "person",
             Self::Udev => "udev",
+            Self::Rule(_) => "rule",
         }
     }
 
@@ -53,6 +56,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Person => f.write_str("somebody"),
             Self::Udev => write!(f, "a udev rule of this machine ({SHARE_PROPERTY})"),
+            Self::Rule(rule) => rule.fmt(f),
         }
     }
 }
@@ -72,6 +76,14 @@ impl Derived {
         (property(SHARE_PROPERTY) == Some("1"))
             .then(|| Self { origin: Origin::Udev, names: property(PEERS_PROPERTY).map(PeerNames::parse) })
     }
+
+    /// What a rule of the settings says.
+    fn from_rule(rule: &Arc<Rule>) -> Option<Self> {
+        match &rule.action {
+            Action::Share { peers } => Some(Self { origin: Origin::Rule(rule.clone()), names: peers.clone() }),
+            Action::NeverShare => None,
+        }
+    }
 }
 
 /// A key for the ids of derived shares. They must be the same in every process, and tell a peer nothing of the serial
@@ -87,7 +99,11 @@ fn id_of(key: &[u8; 32], stable_id: &str) -> String {
 
 impl Engine {
     fn derived(&self, info: &DeviceInfo) -> Option<Derived> {
-        if self.exclusion(info).is_some() { None } else { Derived::from_udev(info) }
+        if self.exclusion(info).is_some() {
+            return None;
+        }
+        // udev is about this device, a rule about many.
+        Derived::from_udev(info).or_else(|| Derived::from_rule(self.sharing_rule(info)?))
     }
 
     /// Looks at everything that shares are derived from: devices, peers, and what somebody has shared by hand, which
@@ -95,6 +111,12 @@ impl Engine {
     pub(super) async fn derive_shares(&mut self) {
         if self.is_stopping() {
             return;
+        }
+        for share in self.shares.values() {
+            let device = share.claimed_device().and_then(|bus_path| self.devices.get(bus_path));
+            if device.is_some_and(|info| self.exclusion(info).is_some()) {
+                share.stop(EndReason::ShareRevoked);
+            }
         }
         let said = |info: &DeviceInfo| Some((info.bus_path.clone(), self.identity(info), self.derived(info)?));
         let wanted: Vec<(BusPath, String, Derived)> = self.devices.values().filter_map(said).collect();
@@ -178,6 +200,7 @@ impl Engine {
                 "; change that rule, then run `udevadm control --reload` and `udevadm trigger /sys/bus/usb/devices/{}`",
                 device.unwrap_or_else(|| "…".to_owned())
             ),
+            Origin::Rule(_) => "; change it there, then run `p2pusb reload`".to_owned(),
         };
         Error::ShareDerived { device: share.record.product.clone(), why: format!("{}{change}", share.origin) }
     }

@@ -1,5 +1,7 @@
 //! Local devices: what is plugged in, and which share is for it.
 
+use std::borrow::Cow;
+
 use p2pusb_protocol::{EndReason, InterfaceClass, OfferedDevice};
 use tracing::{debug, info};
 
@@ -13,10 +15,7 @@ use crate::usb::{BusPath, DeviceInfo, DeviceKind, HotplugEvent};
 const IGNORE_PROPERTY: &str = "P2PUSB_IGNORE";
 
 /// Why a device can never be shared: the word on the bus, and the sentence for people.
-pub(super) type Exclusion = (&'static str, &'static str);
-
-pub(super) const ATTACHED_HERE: Exclusion =
-    ("attached-here", "it is attached here from another machine; share it there");
+pub(super) type Exclusion = (&'static str, Cow<'static, str>);
 
 impl From<&DeviceInfo> for DeviceFacts {
     fn from(info: &DeviceInfo) -> Self {
@@ -87,17 +86,22 @@ impl Engine {
 
     /// Why this device can never be shared.
     pub(super) fn exclusion(&self, info: &DeviceInfo) -> Option<Exclusion> {
+        let always = |word: &'static str, why: &'static str| Some((word, Cow::Borrowed(why)));
         match info.kind {
-            DeviceKind::RootHub => Some(("root-hub", "it is a root hub, a part of this machine's USB controller")),
-            DeviceKind::Hub => Some(("hub", "it is a hub; share the devices that are plugged into it")),
-            DeviceKind::Vhci if self.is_attached_here(info) => Some(ATTACHED_HERE),
+            DeviceKind::RootHub => always("root-hub", "it is a root hub, a part of this machine's USB controller"),
+            DeviceKind::Hub => always("hub", "it is a hub; share the devices that are plugged into it"),
+            DeviceKind::Vhci if self.is_attached_here(info) => {
+                always("attached-here", "it is attached here from another machine; share it there")
+            }
             DeviceKind::Vhci | DeviceKind::Ordinary
                 if info.properties.get(IGNORE_PROPERTY).is_some_and(|value| value == "1") =>
             {
-                Some(("ignored", "a udev rule of this machine says P2PUSB_IGNORE"))
+                always("ignored", "a udev rule of this machine says P2PUSB_IGNORE")
             }
             // On a port that another program has taken: for that, sharing has to be forced.
-            DeviceKind::Vhci | DeviceKind::Ordinary => None,
+            DeviceKind::Vhci | DeviceKind::Ordinary => {
+                self.forbidding_rule(info).map(|rule| ("rule", format!("{rule} says never-share").into()))
+            }
         }
     }
 
@@ -119,6 +123,7 @@ impl Engine {
                 let bus_path = info.bus_path.clone();
                 debug!(P2PUSB_DEVICE = %bus_path, "plugged: {:04x}:{:04x}", info.vendor_id, info.product_id);
                 self.devices.insert(bus_path.clone(), info.clone());
+                self.judge(&bus_path);
                 self.publish_device(&bus_path).await;
                 self.publish_attachments_at(&bus_path).await;
                 if matches!(event, HotplugEvent::Bound(_)) {
@@ -129,6 +134,7 @@ impl Engine {
                 if self.devices.remove(&bus_path).is_none() {
                     return;
                 }
+                self.judge(&bus_path);
                 debug!(P2PUSB_DEVICE = %bus_path, "unplugged");
                 for (id, share) in &self.shares {
                     if share.claimed_device() == Some(&bus_path) {

@@ -13,6 +13,7 @@ mod guests;
 mod handle;
 mod peers;
 mod queue;
+mod rules;
 mod settings;
 mod shares;
 mod state;

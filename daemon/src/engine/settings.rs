@@ -22,15 +22,22 @@ impl Engine {
         self.publish_manager().await;
     }
 
+    /// Rules are about what runs as well: a device that is never to be shared is taken back.
     async fn use_settings(&mut self, config: Config) {
         self.grace = config.session.grace;
         // What is attached stays; this is asked when a session begins.
         self.accept = config.attach.into();
+        self.rules = config.rules;
+        self.judge_all();
+        self.derive_shares().await;
         for share in self.shares.values() {
             share.follow_settings(self.grace);
         }
         for share in self.shares.keys().cloned().collect::<Vec<_>>() {
             self.publish_share(&share).await;
+        }
+        for device in self.devices.keys().cloned().collect::<Vec<_>>() {
+            self.publish_device(&device).await;
         }
         for attachment in self.attachments.keys().copied().collect::<Vec<_>>() {
             self.publish_attachment(attachment).await;

@@ -151,7 +151,7 @@ impl Engine {
         let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
         let name = format!("{} ({device})", DeviceFacts::from(info).name());
         if let Some((_, reason)) = self.exclusion(info) {
-            return Err(Error::DeviceExcluded { device: name, reason });
+            return Err(Error::DeviceExcluded { device: name, reason: reason.into_owned() });
         }
         let stable_id = self.identity(info);
         match self.shares.values().find(|share| share.record.stable_id == stable_id) {

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     net::Admission,
     peer::PeerId,
-    policy::Accept,
+    policy::{Accept, Rule, Rules},
     store::{Store, StoreError, TicketRecord},
     usb::{BusPath, DeviceInfo},
 };
@@ -58,6 +58,8 @@ pub(crate) struct Inputs {
     pub(crate) grace: Grace,
     /// What peers' devices may be here.
     pub(crate) accept: Accept,
+    /// What the settings say of devices.
+    pub(crate) rules: Rules,
     /// What is plugged in at the start.
     pub(crate) devices: Vec<DeviceInfo>,
 }
@@ -71,6 +73,9 @@ pub struct Engine {
     pub(super) runtime: PathBuf,
     pub(super) handle: EngineHandle,
     pub(super) devices: BTreeMap<BusPath, DeviceInfo>,
+    pub(super) rules: Rules,
+    /// The rule that is about a device, for each that there is one for.
+    pub(super) judged: BTreeMap<BusPath, Arc<Rule>>,
     pub(super) shares: BTreeMap<String, Share>,
     /// What the ids of derived shares are made with.
     pub(super) id_key: [u8; 32],
@@ -114,11 +119,13 @@ impl Engine {
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
-        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, devices } = inputs;
+        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, rules, devices } = inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
         let id_key = derived::id_key(endpoint.secret_key());
         let mut engine = Self {
             id_key,
+            rules,
+            judged: BTreeMap::new(),
             tickets: store.tickets()?,
             store,
             endpoint,
@@ -153,6 +160,7 @@ impl Engine {
         }
         // The files have been read, and the damaged ones among them set aside.
         engine.problems = engine.store.problems()?;
+        engine.judge_all();
         Ok((engine, handle, changes_rx))
     }
 

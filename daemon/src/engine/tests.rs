@@ -43,6 +43,7 @@ impl Running {
             kernel: crate::attach::kernel(),
             grace: Grace::default(),
             accept: Accept::default(),
+            rules: Default::default(),
             devices: Vec::new(),
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();

@@ -151,7 +151,7 @@ pub struct ShareView {
     pub peers: Vec<PeerId>,
     /// The same as a udev rule or the settings say it; empty where they don't.
     pub names: PeerNames,
-    /// person, udev
+    /// person, udev, rule
     pub origin: &'static str,
     /// waiting, available, in-use, reconnecting, paused
     pub state: &'static str,

@@ -4,11 +4,23 @@
 //! the answer is no. The subject is always the sender of the message, as the bus knows it.
 
 mod accept;
+mod glob;
+mod interface_set;
 mod interfaces;
 mod names;
+mod rule;
+mod usb_id;
 
 pub(crate) use self::accept::{Presentable, Unaccepted};
-pub use self::{accept::Accept, interfaces::InterfacePattern, names::PeerNames};
+pub use self::{
+    accept::Accept,
+    glob::Glob,
+    interface_set::InterfaceSet,
+    interfaces::InterfacePattern,
+    names::PeerNames,
+    rule::{Action, Attributes, Conditions, Rule, Rules},
+    usb_id::UsbIdPattern,
+};
 
 use std::collections::HashMap;
 

@@ -255,6 +255,7 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
         kernel: Arc::new(kernel),
         grace: Grace::default(),
         accept: Accept::default(),
+        rules: Default::default(),
         devices: Vec::new(),
     };
     let (engine, handle, changes) = Engine::new(inputs).map_err(kept)?;

@@ -167,6 +167,11 @@ impl DeviceInfo {
         Self { serial: Some(serial.as_bytes().to_vec()), ..self }
     }
 
+    /// The serial number, for rules to look at. It identifies its owner, so it must not be shown.
+    pub(crate) fn serial(&self) -> Option<&[u8]> {
+        self.serial.as_deref()
+    }
+
     /// Whether the device has a serial number.
     pub fn has_serial(&self) -> bool {
         self.serial.is_some()

@@ -52,7 +52,7 @@ pub trait Device {
     fn state(&self) -> Result<String>;
 
     /// See [`crate::values::Exclusion`].
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn excluded(&self) -> Result<String>;
 
     /// The share that offers it, or "/".

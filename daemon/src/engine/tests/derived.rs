@@ -215,6 +215,65 @@ async fn a_derived_share_is_not_changed_by_hand() {
     assert_eq!(running.only().await.state, "available");
 }
 
+const KEYS: &str = "[[rule]]\nlabel = \"keys\"\naction = \"never-share\"\nwith-interface = \"ff:*:*\"\n";
+const DISKS: &str = "[[rule]]\nlabel = \"disks\"\naction = \"share\"\nname = \"D*\"\npeers = [\"workshop\"]\n";
+
+impl Running {
+    async fn apply(&self, settings: &str) {
+        self.engine.apply(Ok(toml::from_str(settings).unwrap())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rule_shares_what_it_is_about_for_as_long_as_it_is_there() {
+    let (_folder, store) = kept(&[]);
+    let running = Running::start(&store).await;
+    running.plug("1-1", &[]).await;
+    running.apply(DISKS).await;
+    let share = running.only().await;
+    assert_eq!((share.origin, share.state, &share.peers[..]), ("rule", "available", &[peer()][..]));
+    let error = running.engine.revoke(share.id.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("the rule “disks”") && error.contains("p2pusb reload"), "{error}");
+
+    // udev is about this device, and the same share.
+    running.change("1-1", &[("P2PUSB_SHARE", "1")]).await;
+    let by_udev = running.only().await;
+    assert_eq!((by_udev.origin, by_udev.peers.len(), &by_udev.id), ("udev", 0, &share.id));
+    running.change("1-1", &[]).await;
+    assert_eq!(running.only().await.origin, "rule");
+    running.apply("").await;
+    assert_eq!(running.shares().await.len(), 0);
+}
+
+#[tokio::test]
+async fn never_share_wins_over_udev_rules_commands_and_claims() {
+    let (_folder, store) = kept(&[]);
+    let running = Running::start(&store).await;
+    running.plug("1-1", &[("P2PUSB_SHARE", "1")]).await;
+    running.plug("1-2", &[]).await;
+    let id = running.engine.share_device(at("1-2"), ShareWish::default(), 0).await.unwrap();
+    let stop = Stop::default();
+    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    assert_eq!(running.shares().await.len(), 2);
+
+    running.apply(&format!("{DISKS}{KEYS}")).await;
+    assert_eq!(stop.stopped().await, EndReason::ShareRevoked);
+    running.engine.claim_ended(id.clone(), EndReason::ShareRevoked).await;
+    // Somebody's own share is still there, and offers nothing.
+    let share = running.only().await;
+    assert_eq!((&share.id, share.origin, share.device), (&id, "person", None));
+    assert!(running.engine.offers().borrow().all.is_empty());
+    running.engine.claim(peer(), id, Stop::default()).await.unwrap_err();
+    running.plug("1-3", &[]).await;
+    let error = running.engine.share_device(at("1-3"), ShareWish { force: true, ..ShareWish::default() }, 0).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::DeviceExcluded { .. }), "{error:?}");
+    assert!(error.to_string().contains("the rule “keys” says never-share"), "{error}");
+
+    running.apply("").await;
+    assert_eq!(running.shares().await.len(), 2);
+}
+
 #[tokio::test]
 async fn what_somebody_has_shared_comes_first_until_it_is_revoked() {
     let (_folder, store) = kept(&[]);

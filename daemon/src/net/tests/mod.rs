@@ -150,6 +150,7 @@ impl Daemon {
             kernel: attach::kernel(),
             grace: crate::config::Grace::default(),
             accept: crate::policy::Accept::default(),
+            rules: Default::default(),
             devices,
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
