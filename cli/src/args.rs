@@ -73,6 +73,8 @@ pub(crate) enum Verb {
     Peers(Peers),
     /// Use a device that a peer offers
     Attach(Attach),
+    /// Use a device that a peer offers while a command runs
+    With(With),
     /// Give an attached device back
     Detach(Detach),
     /// Show what is attached, what is shared and what ended lately
@@ -149,6 +151,7 @@ Examples:
   p2pusb resume scanner")]
 pub(crate) struct Pause {
     /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares())]
     pub(crate) device: String,
 }
 
@@ -283,6 +286,35 @@ pub(crate) struct Attach {
     /// Where another machine has it: wait in the queue, and attach it when it is free
     #[arg(long)]
     pub(crate) queue: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The device is attached before the command starts and given back when it has ended, also when p2pusb is killed. The exit \
+status is the command's, 128 and the number of the signal that ended it.
+
+Examples:
+  p2pusb with scanner scanimage --output page.png
+  p2pusb with 0483:3748 --peer lab -- st-flash write firmware.bin 0x8000000")]
+pub(crate) struct With {
+    /// The remote device: vendor:product, its id or a part of the product's name
+    #[arg(add = complete::remote_devices())]
+    pub(crate) device: String,
+
+    /// Only among the devices of this peer
+    #[arg(long, value_name = "PEER", add = complete::peers())]
+    pub(crate) peer: Option<String>,
+
+    /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
+    #[arg(long, value_name = "TIME", value_parser = grace)]
+    pub(crate) grace: Option<u32>,
+
+    /// The command
+    pub(crate) command: String,
+
+    /// What the command is given
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -73,7 +73,7 @@ pub(crate) enum Failure {
     Input(#[source] io::Error),
     /// A program that does the work is not there.
     #[error("{0} can't be run: {1}")]
-    Program(&'static str, #[source] io::Error),
+    Program(String, #[source] io::Error),
     /// Something is wrong with this machine; the report says what.
     #[error("{}", problems(*.0))]
     Problems(usize),

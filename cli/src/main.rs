@@ -35,17 +35,17 @@ fn main() -> ExitCode {
     CompleteEnv::with_factory(args::Cli::command).complete();
     let cli = args::Cli::parse();
     let result = run(&cli);
-    let (written, failure) = match result {
-        Ok(report) => (report.write(cli.json), report.failure),
-        Err(Failure::ReaderGone) => (Ok(()), None),
-        Err(failure) => (Ok(()), Some(failure)),
+    let (written, status, failure) = match result {
+        Ok(report) => (report.write(cli.json), report.status, report.failure),
+        Err(Failure::ReaderGone) => (Ok(()), 0, None),
+        Err(failure) => (Ok(()), 0, Some(failure)),
     };
     if let Some(failure) = failure {
         // Where standard error takes nothing either, the exit code is all that can be said.
         let _ = report::write_failure(&failure, cli.json);
         return failure.exit().into();
     }
-    if written.is_err() { Exit::Failed.into() } else { Exit::Done.into() }
+    if written.is_err() { Exit::Failed.into() } else { ExitCode::from(status) }
 }
 
 fn run(cli: &args::Cli) -> Result<Report, Failure> {

@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) note: String,
     /// For programs, on standard output, in place of both.
     pub(crate) json: String,
+    /// The exit status where nothing failed: that of a command that was run.
+    pub(crate) status: u8,
     /// What did not work, where other things did.
     pub(crate) failure: Option<Failure>,
 }

@@ -56,7 +56,7 @@ pub mod action {
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `Manager.ShareDevice` with the option `force`.
     pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
-    /// `RemoteDevice.Attach`, `Attachment.Detach`.
+    /// `RemoteDevice.Attach`, `RemoteDevice.AttachWithGuard`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
     /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`, `Peer.SetLabel`, `Peer.SetTrust`.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";

@@ -88,6 +88,11 @@ fn answer(interface: &Interface<'_>, call: &Message, asked: &Mutex<Asked>) -> Me
                 "" => reply.build(&()),
                 "s" => reply.build(&"text"),
                 "as" => reply.build(&vec!["text"]),
+                "oh" => {
+                    let (held, _) = UnixStream::pair().unwrap();
+                    let guard = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(held));
+                    reply.build(&(ObjectPath::from_static_str(ROOT_PATH).unwrap(), guard))
+                }
                 "o" => reply.build(&ObjectPath::from_static_str(ROOT_PATH).unwrap()),
                 other => panic!("the XML has a reply that this test has no value for: {other}"),
             }
@@ -224,6 +229,7 @@ agrees!(
     ],
     |p| {
         p.attach(&Options::new()).await.unwrap();
+        p.attach_with_guard(&Options::new()).await.unwrap();
     }
 );
 

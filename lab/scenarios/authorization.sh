@@ -23,6 +23,7 @@ declare -A ACTIONS=(
     [Peer.SetLabel]=manage-peers
     [Peer.SetTrust]=manage-peers
     [RemoteDevice.Attach]=attach-device
+    [RemoteDevice.AttachWithGuard]=attach-device
     [Attachment.Detach]=attach-device
 )
 # An option that no method has: whoever passes the gate is told so, and nothing happens.

@@ -81,9 +81,28 @@ first=$(host_of "${first%% *}")
 on A p2pusb resume 'Lab disk'
 wait_for 5 'the first of them has the disk' has_disk "$first"
 
+step "a device for as long as a command runs, and not longer than whoever asked for it"
+second=$(host_of "$(waiting)")
+detach "$first" disk
+wait_for 10 'the next one has it' has_disk "$second"
+detach "$second" disk
+wait_for 10 'B is offered it' offered B A 'Lab disk'
+expect_failure 42 'Lab disk' on B p2pusb with 'Lab disk' sh -c 'cat /sys/bus/usb/devices/9-1/product; exit 42'
+expect_equal 'attachments of B' 0 "$(bus_count B attachments)"
+on B p2pusb with 'Lab disk' -- sleep 1000 &
+holder=$!
+wait_for 10 'B has the disk' has_disk B
+on B pkill -KILL -x p2pusb
+wait "$holder" || true
+wait_for 5 'it is given back' attachments_are B 0
+on B pkill -x sleep
+attach B A disk
+first=B
+expect_match 'what C hears' 'is not free' "$(on C p2pusb attach --queue 'Lab disk')"
+
 step 'the next one is asleep when its turn comes, and loses it'
 second=$(host_of "$(waiting)")
 daemon_stop "$second"
-expect_match 'what B hears' 'is not free' "$(on B p2pusb attach --queue 'Lab disk')"
+expect_match 'what D hears' 'is not free' "$(on D p2pusb attach --queue 'Lab disk')"
 detach "$first" disk
-wait_for 20 'B has the disk' has_disk B
+wait_for 20 'D has the disk' has_disk D

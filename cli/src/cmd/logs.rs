@@ -17,7 +17,7 @@ pub(super) async fn run(args: &Logs, json: bool) -> Result<Report, Failure> {
         Err(_) => Snapshot::default(),
     };
     let error = Command::new(JOURNALCTL).args(arguments(args, &all, json)?).exec();
-    Err(Failure::Program(JOURNALCTL, error))
+    Err(Failure::Program(JOURNALCTL.to_owned(), error))
 }
 
 fn arguments(args: &Logs, all: &Snapshot, json: bool) -> Result<Vec<String>, Failure> {

@@ -20,6 +20,7 @@ mod share;
 mod status;
 mod unblock;
 mod unshare;
+mod with;
 
 use p2pusb_dbus::values::{AttachmentState, DeviceState, EndReason, Exclusion, PeerState, ShareState, Trust};
 
@@ -56,6 +57,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Peers(args)) if args.discovered => discovered::run(&bus().await?).await,
         Some(Verb::Peers(_)) => peers::run(&bus().await?).await,
         Some(Verb::Attach(args)) => attach::run(&mut bus().await?, args).await,
+        Some(Verb::With(args)) => with::run(&mut bus().await?, args).await,
         Some(Verb::Detach(args)) => detach::run(&mut bus().await?, args).await,
         Some(Verb::Status(args)) => status::run(&bus().await?, args, cli.json).await,
         Some(Verb::Logs(args)) => logs::run(args, cli.json).await,

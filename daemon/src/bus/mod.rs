@@ -10,6 +10,7 @@ mod conformance;
 mod context;
 mod device;
 pub mod error;
+mod guard;
 mod manager;
 mod mirror;
 mod options;

@@ -10,15 +10,24 @@ use p2pusb_dbus::{
     },
     path,
 };
-use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
+use zbus::{OwnedFd, OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{context::Context, options::Options, paths, shown::Shown};
+use super::{context::Context, guard::guard, options::Options, paths, shown::Shown};
 use crate::engine::{AttachWish, view::RemoteDeviceView};
 
 #[derive(Debug)]
 pub(super) struct RemoteDevice {
     pub(super) context: Context,
     pub(super) view: Shown<RemoteDeviceView>,
+}
+
+impl RemoteDevice {
+    async fn authorize(&self, header: &Header<'_>, server: &zbus::ObjectServer) -> Result<u32, MethodError> {
+        let view = self.view.now();
+        let peer = super::peer::label(server, view.peer).await;
+        let details = [("device", view.facts.product.as_str()), ("peer", &peer)];
+        self.context.authorize(header, action::ATTACH_DEVICE, &details).await
+    }
 }
 
 #[interface(name = "org.p2pusb1.RemoteDevice", introspection_docs = false)]
@@ -30,10 +39,8 @@ impl RemoteDevice {
         #[zbus(object_server)] server: &zbus::ObjectServer,
         options: HashMap<String, OwnedVariant>,
     ) -> Result<OwnedObjectPath, MethodError> {
+        let uid = self.authorize(&header, server).await?;
         let view = self.view.now();
-        let peer = super::peer::label(server, view.peer).await;
-        let details = [("device", view.facts.product.as_str()), ("peer", &peer)];
-        let uid = self.context.authorize(&header, action::ATTACH_DEVICE, &details).await?;
         let mut options = Options::new(options);
         let wish = AttachWish {
             grace: options.take_grace()?,
@@ -43,6 +50,27 @@ impl RemoteDevice {
         options.done()?;
         let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))
+    }
+
+    #[zbus(out_args("attachment", "guard"))]
+    async fn attach_with_guard(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(object_server)] server: &zbus::ObjectServer,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(OwnedObjectPath, OwnedFd), MethodError> {
+        let uid = self.authorize(&header, server).await?;
+        let view = self.view.now();
+        let mut options = Options::new(options);
+        // It ends with its caller: there is nothing to attach again by itself.
+        let wish =
+            AttachWish { grace: options.take_grace()?, keep: false, queue: options.take(QUEUE)?.unwrap_or(false) };
+        options.done()?;
+        let engine = &self.context.engine;
+        let result = engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
+        let attachment = self.context.settled(result).await?;
+        let guard = guard(engine.clone(), attachment)?;
+        Ok((path::attachment_path(attachment), guard.into()))
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

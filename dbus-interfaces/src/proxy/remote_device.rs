@@ -1,6 +1,6 @@
 //! `org.p2pusb1.RemoteDevice`
 
-use zbus::{OwnedObjectPath, Result, proxy};
+use zbus::{OwnedFd, OwnedObjectPath, Result, proxy};
 
 use crate::{InterfaceClass, Options};
 
@@ -9,6 +9,9 @@ use crate::{InterfaceClass, Options};
 pub trait RemoteDevice {
     /// Use it here; answers with the attachment when the kernel has set the device's configuration.
     fn attach(&self, options: &Options<'_>) -> Result<OwnedObjectPath>;
+
+    /// The same, for as long as the file descriptor is open somewhere.
+    fn attach_with_guard(&self, options: &Options<'_>) -> Result<(OwnedObjectPath, OwnedFd)>;
 
     /// The peer that offers it.
     #[zbus(property(emits_changed_signal = "const"))]
