@@ -46,7 +46,8 @@ impl Bus {
         &self.connection
     }
 
-    async fn proxy<'a>(&self, path: &'a str, interface: &'static str) -> Result<Proxy<'a>, Failure> {
+    /// An object of the daemon.
+    pub(crate) async fn proxy<'a>(&self, path: &'a str, interface: &'static str) -> Result<Proxy<'a>, Failure> {
         Builder::new(&self.connection)
             .destination(BUS_NAME)
             .path(path)

@@ -167,3 +167,11 @@ fn every_field_of_the_json_is_documented() {
     let missing: Vec<_> = program.difference(&page).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn whatever_the_daemon_diagnoses_is_in_the_page() {
+    let section = plain(&section("VERBS").join("\n"));
+    let words: BTreeSet<_> = section.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).collect();
+    let missing: Vec<_> = p2pusb_dbus::names::diagnosis::ALL.into_iter().filter(|id| !words.contains(id)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

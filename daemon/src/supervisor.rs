@@ -19,6 +19,7 @@ use zbus::Connection;
 use crate::{
     attach, bus,
     config::{ConfigError, Source},
+    diagnose::Diagnosis,
     engine::{Engine, EngineHandle, Inputs},
     net::{self, Admission, BindError},
     policy::Authorizer,
@@ -106,6 +107,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     let bus = Connection::system().await?;
 
     let admission = Admission::default();
+    let kept = store.clone();
     let inputs = Inputs {
         store,
         endpoint: endpoint.clone(),
@@ -121,9 +123,11 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     let (engine, handle, changes) = Engine::new(inputs)?;
     let engine = tokio::spawn(engine.run());
     let (reload, requests) = Reload::new();
+    let diagnosis =
+        Diagnosis { endpoint: endpoint.clone(), source: source.clone(), started_with: config.clone(), store: kept };
     let settings = Settings { source, started_with: config, engine: handle.clone() };
     let settings = tokio::spawn(settings.follow(hangup, requests));
-    let context = bus::Context { engine: handle.clone(), reload, authorizer: Authorizer::new(bus.clone()) };
+    let context = bus::Context { engine: handle.clone(), reload, diagnosis, authorizer: Authorizer::new(bus.clone()) };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
     let claims = Claims::new(handle.clone(), host.clone());
     let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims.clone()));

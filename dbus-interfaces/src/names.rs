@@ -130,6 +130,32 @@ pub mod journal {
     pub const ALL: [&str; 4] = [DEVICE, PEER, ATTACHMENT, SHARE];
 }
 
+/// What `Manager.Diagnose` looks at.
+pub mod diagnosis {
+    /// UDP ports and addresses.
+    pub const UDP: &str = "udp";
+    /// The relay of the settings.
+    pub const RELAY: &str = "relay";
+    /// How this machine looks from outside.
+    pub const NAT: &str = "nat";
+    /// Free ports of the virtual host controller.
+    pub const VHCI_PORTS: &str = "vhci-ports";
+    /// Whether the kernel may be given devices.
+    pub const VHCI_ATTACH: &str = "vhci-attach";
+    /// Whether USB devices may be opened.
+    pub const USB_NODES: &str = "usb-nodes";
+    /// Whether the state folder can be written.
+    pub const STATE_FOLDER: &str = "state-folder";
+    /// Damaged state files.
+    pub const STATE_FILES: &str = "state-files";
+    /// The settings as they are now.
+    pub const SETTINGS: &str = "settings";
+
+    /// All of them.
+    pub const ALL: [&str; 9] =
+        [UDP, RELAY, NAT, VHCI_PORTS, VHCI_ATTACH, USB_NODES, STATE_FOLDER, STATE_FILES, SETTINGS];
+}
+
 /// Environment variables.
 pub mod env {
     /// Where the daemon keeps its state; systemd sets it. Default `/var/lib/p2pusb`.

@@ -93,6 +93,7 @@ fn answer(interface: &Interface<'_>, call: &Message, asked: &Mutex<Asked>) -> Me
                     let guard = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(held));
                     reply.build(&(ObjectPath::from_static_str(ROOT_PATH).unwrap(), guard))
                 }
+                "a(sss)" => reply.build(&vec![("a", "b", "c")]),
                 "o" => reply.build(&ObjectPath::from_static_str(ROOT_PATH).unwrap()),
                 other => panic!("the XML has a reply that this test has no value for: {other}"),
             }
@@ -177,6 +178,7 @@ agrees!(
         p.add_peer("ticket", &options).await.unwrap();
         p.share_device(&ObjectPath::from_static_str("/a").unwrap(), &options).await.unwrap();
         p.reload(&options).await.unwrap();
+        p.diagnose(&options).await.unwrap();
     }
 );
 

@@ -101,6 +101,9 @@ for name in A B D; do
     wait_for 10 "$name is at its relay" daemon_logged $name "relay https://$(host_address C)/ is connected"
 done
 expect_equal 'the relay mode' custom "$(bus_get A "$BUS_ROOT" Manager RelayMode)"
+told=$(bus_call A "$BUS_ROOT" Manager Diagnose 'a{sv}' 0)
+expect_match 'what A says of its relay' "\"relay\" \"ok\" \"https://$(host_address C) is connected\"" "$told"
+expect_match 'what A says of its NAT' '"nat" "note" "there is a NAT; .*only a second relay could tell"' "$told"
 
 step 'where nothing is dark, a hole is punched at once: D is paired with A'
 pair A D

@@ -62,7 +62,7 @@ pub(crate) struct Port {
 
 impl Port {
     /// Whether a device of this speed could be attached to it now.
-    pub(super) fn is_free_for(&self, speed: Speed) -> bool {
+    pub(crate) fn is_free_for(&self, speed: Speed) -> bool {
         self.free && self.super_speed == matches!(speed, Speed::Super | Speed::SuperPlus)
     }
 }

@@ -19,7 +19,8 @@ use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
 use super::{Context, mirror::QUIET, paths, serve};
 use crate::{
     attach::Counters,
-    config::{Grace, Network},
+    config::{Config, Grace, Network, Source},
+    diagnose::Diagnosis,
     engine::{
         Engine, Inputs,
         view::{
@@ -178,6 +179,12 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     store.save_peer(&record).unwrap();
     let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     let endpoint = net::bind(store.identity().unwrap(), &network, None).await.unwrap();
+    let diagnosis = Diagnosis {
+        endpoint: endpoint.clone(),
+        source: Source::new(folder.path().join("p2pusb.toml"), false),
+        started_with: Config::default(),
+        store: store.clone(),
+    };
     let inputs = Inputs {
         store,
         endpoint,
@@ -194,7 +201,8 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     tokio::spawn(engine.run());
 
     let (show, shown) = mpsc::channel(64);
-    let context = Context { engine: handle, reload: Reload::new().0, authorizer: Authorizer::new(server.clone()) };
+    let context =
+        Context { engine: handle, reload: Reload::new().0, diagnosis, authorizer: Authorizer::new(server.clone()) };
     tokio::spawn(serve(server, context, shown));
     for object in objects(peer.into()) {
         show.send(Change::Set(object)).await.unwrap();
@@ -248,6 +256,24 @@ async fn every_object_is_what_its_description_says() {
         }
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+#[tokio::test]
+async fn everything_that_is_diagnosed_has_a_name_that_is_known() {
+    use p2pusb_dbus::names::{ROOT_PATH, diagnosis};
+    let (client, ..) = client().await;
+    let diagnose = async |options: p2pusb_dbus::Options<'_>| {
+        client.call_method(None::<&str>, ROOT_PATH, Some(interface::MANAGER), "Diagnose", &(options,)).await
+    };
+    let answer = diagnose(p2pusb_dbus::Options::new()).await.unwrap();
+    let findings: Vec<(String, String, String)> = answer.body().deserialize().unwrap();
+    let ids: BTreeSet<_> = findings.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(ids, diagnosis::ALL.into());
+    for (id, state, detail) in &findings {
+        assert!(["ok", "note", "problem"].contains(&state.as_str()) && !detail.is_empty(), "{id}");
+    }
+    let unknown = diagnose(p2pusb_dbus::Options::from([("deep", true.into())])).await;
+    assert!(unknown.unwrap_err().to_string().contains("deep"));
 }
 
 /// The mirror keeps quiet about exactly those properties that are described so.

@@ -3,13 +3,14 @@
 use p2pusb_dbus::{MethodError, names::action};
 use zbus::message::Header;
 
-use crate::{engine::EngineHandle, policy::Authorizer, reload::Reload};
+use crate::{diagnose::Diagnosis, engine::EngineHandle, policy::Authorizer, reload::Reload};
 
-/// The engine, who reads the settings, and the gate before both.
+/// The engine, who reads the settings, what there is to diagnose, and the gate.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) engine: EngineHandle,
     pub(crate) reload: Reload,
+    pub(crate) diagnosis: Diagnosis,
     pub(crate) authorizer: Authorizer,
 }
 

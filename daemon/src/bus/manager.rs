@@ -125,6 +125,17 @@ impl Manager {
         Ok(self.context.settled(result).await?.into_iter().map(str::to_owned).collect())
     }
 
+    /// Reading, so nobody is asked about the caller.
+    #[zbus(out_args("findings"))]
+    async fn diagnose(
+        &self,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<Vec<(&'static str, &'static str, String)>, MethodError> {
+        Options::new(options).done()?;
+        let findings = self.context.diagnosis.run().await;
+        Ok(findings.into_iter().map(|finding| (finding.id, finding.state.as_str(), finding.detail)).collect())
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")

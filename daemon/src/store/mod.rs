@@ -118,6 +118,17 @@ impl Store {
         atomic::write(&path, format!("{port}\n").as_bytes()).map_err(StoreError::io(&path))
     }
 
+    /// Whether anything could be kept now: a file is written and removed.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        let path = self.root.join("probe");
+        fs::write(&path, "p2pusb\n").map_err(StoreError::io(&path))?;
+        match fs::remove_file(&path) {
+            // Somebody else has asked at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(StoreError::io(&path)),
+        }
+    }
+
     /// What is in a file with one number; a damaged one is set aside and counts as missing.
     fn number<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, StoreError> {
         let path = self.root.join(name);

@@ -25,6 +25,9 @@ pub trait Manager {
     /// Read the settings anew; answers with the keys of those that need a restart.
     fn reload(&self, options: &Options<'_>) -> Result<Vec<String>>;
 
+    /// How the daemon is: name, state and words of each thing that was looked at.
+    fn diagnose(&self, options: &Options<'_>) -> Result<Vec<(String, String, String)>>;
+
     /// The daemon's version.
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> Result<String>;

@@ -1,13 +1,16 @@
-//! The system bus and who is on it: the daemon, with what it says of itself, and polkit.
+//! The system bus and who is on it: the daemon, which is asked about what only it sees, and polkit.
 
 use std::time::Duration;
 
-use p2pusb_dbus::names::BUS_NAME;
+use p2pusb_dbus::{
+    Options,
+    names::{BUS_NAME, ROOT_PATH, interface},
+};
 use tokio::time::timeout;
-use zbus::{Connection, fdo::DBusProxy, names::BusName};
+use zbus::{Connection, fdo::DBusProxy, names::BusName, proxy::MethodFlags};
 
-use super::Check;
-use crate::{bus::Bus, snapshot::Snapshot};
+use super::{Check, State};
+use crate::{bus::Bus, exit::Failure, snapshot::Snapshot};
 
 const POLKIT: &str = "org.freedesktop.PolicyKit1";
 const TIMEDATE: &str = "org.freedesktop.timedate1";
@@ -76,7 +79,9 @@ async fn daemon(dbus: &DBusProxy<'_>, bus: &Bus) -> Vec<Check> {
     }
     match timeout(ANSWER_MAX, bus.look()).await {
         Ok(Ok(all)) => {
-            vec![Check::ok(ID, format!("p2pusbd {} runs", all.manager.version)), version(&all), problems(&all)]
+            let mut checks = vec![Check::ok(ID, format!("p2pusbd {} runs", all.manager.version)), version(&all)];
+            checks.extend(asked(bus).await);
+            checks
         }
         Ok(Err(failure)) if failure.is_denied() => {
             let detail = "the bus does not let this user talk to p2pusbd";
@@ -96,10 +101,30 @@ fn version(all: &Snapshot) -> Check {
     Check::problem("version", detail, "After an upgrade: systemctl restart p2pusbd")
 }
 
-/// What the daemon says of itself.
-fn problems(all: &Snapshot) -> Check {
-    match &all.manager.problems[..] {
-        [] => Check::ok("state", "p2pusbd has nothing to report"),
-        problems => Check::problem("state", problems.join("; "), "See to it; then: p2pusb reload"),
-    }
+/// What the daemon has found out about itself.
+async fn asked(bus: &Bus) -> Vec<Check> {
+    let proxy = match bus.proxy(ROOT_PATH, interface::MANAGER).await {
+        Ok(proxy) => proxy,
+        Err(failure) => return vec![Check::problem("daemon", failure.to_string(), "")],
+    };
+    let arguments = (Options::new(),);
+    let call = proxy.call_with_flags("Diagnose", MethodFlags::NO_AUTO_START, &arguments);
+    let findings: Vec<(String, String, String)> = match timeout(ANSWER_MAX, call).await {
+        Ok(Ok(findings)) => findings.unwrap_or_default(),
+        Ok(Err(error)) => {
+            let detail = format!("p2pusbd could not be asked how it is: {}", Failure::from_call(error));
+            return vec![Check::new("daemon", State::Unknown, detail)];
+        }
+        Err(_) => return vec![Check::problem("daemon", "p2pusbd does not answer", "systemctl restart p2pusbd")],
+    };
+    let check = |(id, state, detail): (String, String, String)| {
+        let state = match state.as_str() {
+            "ok" => State::Ok,
+            "note" => State::Note,
+            "problem" => State::Problem,
+            _ => State::Unknown,
+        };
+        Check::new(&id, state, detail)
+    };
+    findings.into_iter().map(check).collect()
 }

@@ -3,6 +3,8 @@
 mod bus;
 mod machine;
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::{
@@ -69,6 +71,9 @@ pub(super) async fn run() -> Result<Report, Failure> {
 pub(crate) async fn checks() -> Vec<Check> {
     let mut checks = machine::checks().await;
     checks.extend(bus::checks().await);
+    // The daemon looks at some things, too; what it finds in the same words is said once.
+    let mut seen = HashSet::new();
+    checks.retain(|check| seen.insert((check.id.clone(), check.detail.clone())));
     checks
 }
 
