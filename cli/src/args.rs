@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use p2pusb_dbus::names::{
-    ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
+    ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS, SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS,
+    SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
 };
 
 use crate::{complete, duration};
@@ -110,7 +111,9 @@ unplugged and plugged in again, and after a reboot.
 Examples:
   p2pusb share 1-2.3
   p2pusb share 0403:6001 --peer desk --peer laptop
-  p2pusb share flash --grace 10s")]
+  p2pusb share flash --grace 10s
+  p2pusb share scanner --for 2h
+  p2pusb share scope --window 'mon-fri 08:00-18:00' --session-limit 1h")]
 pub(crate) struct Share {
     /// The device: bus path, vendor:product or a part of the product's name
     #[arg(add = complete::devices())]
@@ -127,6 +130,22 @@ pub(crate) struct Share {
     /// How long a peer keeps it that can't be reached: 0s to 1h [default: what the settings say, 60s]
     #[arg(long, value_name = "TIME", value_parser = grace)]
     pub(crate) grace: Option<u32>,
+
+    /// For how long it is shared: 1s to 366d [default: until `p2pusb unshare`]
+    #[arg(long = "for", value_name = "TIME", value_parser = share_lifetime)]
+    pub(crate) lifetime: Option<Duration>,
+
+    /// Share it until the first peer that attaches it gives it back
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// When it may be attached, such as 'mon-fri 08:00-18:00' (may be given several times) [default: always]
+    #[arg(long = "window", value_name = "WINDOW")]
+    pub(crate) windows: Vec<String>,
+
+    /// For how long a peer may have it at a time: 10s to 31d [default: for as long as it likes]
+    #[arg(long, value_name = "TIME", value_parser = session_limit)]
+    pub(crate) session_limit: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -394,6 +413,15 @@ fn ticket_lifetime(text: &str) -> Result<Duration, String> {
     within("a ticket is good for", text, TICKET_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC)
 }
 
+fn share_lifetime(text: &str) -> Result<Duration, String> {
+    within("a device is shared for", text, SHARE_LIFETIME_MIN_USEC, SHARE_LIFETIME_MAX_USEC)
+}
+
+fn session_limit(text: &str) -> Result<Duration, String> {
+    let usec = |seconds: u32| u64::from(seconds) * 1_000_000;
+    within("a session lasts for", text, usec(SESSION_LIMIT_MIN_SECONDS), usec(SESSION_LIMIT_MAX_SECONDS))
+}
+
 fn access(text: &str) -> Result<Duration, String> {
     within("a pairing lasts for", text, ACCESS_MIN_USEC, ACCESS_MAX_USEC)
 }
@@ -473,6 +501,17 @@ mod tests {
         }
         for wrong in ["3601s", "61m", "1d", "213503982334601d", "60", "-1s", ""] {
             assert_eq!(parse(&["share", "x", "--grace", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_times_of_a_share_have_units_and_ends() {
+        let typed = ["share", "x", "--for", "2h", "--once", "--window", "22:00-06:00", "--session-limit", "31d"];
+        let Some(Verb::Share(share)) = parse(&typed).unwrap().verb else { panic!() };
+        assert_eq!((share.lifetime, share.once), (Some(Duration::from_secs(7200)), true));
+        assert_eq!((share.windows.len(), share.session_limit.unwrap().as_secs()), (1, 2_678_400));
+        for wrong in [["--for", "0s"], ["--for", "367d"], ["--session-limit", "9s"], ["--session-limit", "32d"]] {
+            assert_eq!(parse(&["share", "x", wrong[0], wrong[1]]).unwrap_err().exit_code(), 2, "{wrong:?}");
         }
     }
 

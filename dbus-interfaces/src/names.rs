@@ -72,7 +72,8 @@ pub mod action {
 
 /// Keys of the `a{sv}` options that methods take. A key that a method does not know is an error.
 pub mod option {
-    /// `Manager.CreateTicket`, type `t`: how long the ticket is good for, in microseconds.
+    /// `Manager.CreateTicket`, type `t`: how long the ticket is good for, in microseconds. `Manager.ShareDevice`, type
+    /// `t`: how long the device is shared, in microseconds.
     pub const EXPIRES_USEC: &str = "expires-usec";
     /// `Manager.CreateTicket`, type `o`: the only share that the paired machine may use.
     pub const SHARE: &str = "share";
@@ -85,6 +86,13 @@ pub mod option {
     /// `Manager.ShareDevice` and `RemoteDevice.Attach`, type `u`: the grace time in seconds, at most
     /// [`super::GRACE_MAX_SECONDS`].
     pub const GRACE: &str = "grace";
+    /// `Manager.ShareDevice`, type `b`: the share ends with its first claim.
+    pub const ONCE: &str = "once";
+    /// `Manager.ShareDevice`, type `as`: when the device may be claimed, at most [`super::WINDOWS_MAX`] of them.
+    pub const WINDOWS: &str = "windows";
+    /// `Manager.ShareDevice`, type `u`: how long one claim may last, in seconds, from
+    /// [`super::SESSION_LIMIT_MIN_SECONDS`] to [`super::SESSION_LIMIT_MAX_SECONDS`].
+    pub const SESSION_LIMIT: &str = "session-limit";
     /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
     pub const KEEP: &str = "keep";
     /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.
@@ -102,6 +110,19 @@ pub const TICKET_LIFETIME_MAX_USEC: u64 = 7 * 24 * 3600 * 1_000_000;
 pub const ACCESS_MIN_USEC: u64 = 1_000_000;
 /// The longest time for which a machine can be paired, but for good: a year, in microseconds.
 pub const ACCESS_MAX_USEC: u64 = 365 * 24 * 3600 * 1_000_000;
+
+/// The shortest time for which a device can be shared: one second, in microseconds.
+pub const SHARE_LIFETIME_MIN_USEC: u64 = 1_000_000;
+/// The longest time for which a device can be shared, other than for good: 366 days, in microseconds.
+pub const SHARE_LIFETIME_MAX_USEC: u64 = 366 * 24 * 3600 * 1_000_000;
+
+/// The shortest session limit: ten seconds. A device is no use to anybody for less.
+pub const SESSION_LIMIT_MIN_SECONDS: u32 = 10;
+/// The longest session limit: 31 days, in seconds.
+pub const SESSION_LIMIT_MAX_SECONDS: u32 = 31 * 24 * 3600;
+
+/// How many windows of time a share has at most.
+pub const WINDOWS_MAX: usize = 16;
 
 /// The longest grace time: one hour, in seconds. A device that nobody has heard of for longer is a ghost.
 pub const GRACE_MAX_SECONDS: u32 = 3600;

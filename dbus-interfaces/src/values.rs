@@ -125,6 +125,8 @@ values! {
         Waiting = "waiting",
         /// Offered, not claimed.
         Available = "available",
+        /// Offered, but not at this hour.
+        Closed = "closed",
         /// Claimed by a peer.
         InUse = "in-use",
         /// Claimed by a peer to which the connection is lost, for as long as the grace time lasts.
@@ -210,6 +212,10 @@ values! {
         NotAccepted = "not-accepted",
         /// The owner of the device has taken it back for now.
         TakenBack = "taken-back",
+        /// The machine that has the device lends it for no longer at a time.
+        SessionLimit = "session-limit",
+        /// The hours are over at which it lends the device.
+        HoursOver = "hours-over",
     }
 }
 

@@ -173,6 +173,10 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::PEERS, "ao"),
         (xml::MANAGER, "ShareDevice", option::FORCE, "b"),
         (xml::MANAGER, "ShareDevice", option::GRACE, "u"),
+        (xml::MANAGER, "ShareDevice", option::EXPIRES_USEC, "t"),
+        (xml::MANAGER, "ShareDevice", option::ONCE, "b"),
+        (xml::MANAGER, "ShareDevice", option::WINDOWS, "as"),
+        (xml::MANAGER, "ShareDevice", option::SESSION_LIMIT, "u"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
         (xml::REMOTE_DEVICE, "Attach", option::KEEP, "b"),
     ] {

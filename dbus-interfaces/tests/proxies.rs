@@ -199,7 +199,7 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names origin state claimed_by queue grace reconnect_deadline owner_uid],
+    [device stable_id product peers peer_names expires once windows session_limit origin state claimed_by queue grace reconnect_deadline owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();
@@ -242,7 +242,7 @@ agrees!(
     ATTACHMENT,
     [
         remote_device peer product state last_error local_bus_path local_device controller port since grace
-        reconnect_deadline keep bytes_in bytes_out urbs owner_uid
+        reconnect_deadline ends_at keep bytes_in bytes_out urbs owner_uid
     ],
     |p| {
         p.detach(&Options::new()).await.unwrap();

@@ -42,7 +42,7 @@ expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(
 step 'a disk that is a keyboard as well is never shared'
 gadget_composite trick 16M
 trick=$(device_path trick)
-wait_for 5 "A's own kernel has it" has_driver "$trick" usb-storage
+wait_for 5 "A's own kernel has it" has_driver "$trick" cdc_acm
 expect_failure 1 'the rule “nothing that types” \(/etc/p2pusb/p2pusb.toml, line 1\) says never-share' \
     on A p2pusb share --force "$trick"
 expect_equal 'shares of A' 1 "$(bus_count A shares)"

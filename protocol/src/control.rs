@@ -79,6 +79,9 @@ pub enum ControlMessage {
         /// Whether the importer waits.
         waits: bool,
     },
+    /// Exporter: the session is going to end by itself, and nobody has to do anything about it. It is said again when the
+    /// session goes on over another connection, and when the time is another one. Since minor version 1.
+    Ending(Ending),
 }
 
 /// Who speaks, and in which version.
@@ -177,6 +180,17 @@ pub struct Resumed {
     pub lanes: Vec<LanePosition>,
 }
 
+/// The session is going to end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The session.
+    pub session: SessionId,
+    /// Why it is going to end.
+    pub reason: EndReason,
+    /// How much time is left, in microseconds. Not a moment: the clocks of two machines differ.
+    pub left_usec: u64,
+}
+
 fn validate_positions(session: SessionId, lanes: &[LanePosition]) -> Result<(), FieldError> {
     session.validate()?;
     lanes.iter().try_for_each(|lane| validate_endpoint(lane.endpoint))
@@ -204,6 +218,7 @@ impl ControlMessage {
             Self::Resume(resume) => Kind::Resume.write(resume, payload_len),
             Self::Resumed(resumed) => Kind::Resumed.write(resumed, payload_len),
             Self::Queue { id, waits } => Kind::Queue.write(&(text::DeviceId(id), waits), payload_len),
+            Self::Ending(ending) => Kind::Ending.write(ending, payload_len),
         }
     }
 
@@ -249,6 +264,7 @@ impl ControlMessage {
                 let (id, waits) = kind.read(header)?;
                 Self::Queue { id, waits }
             }
+            Kind::Ending => Self::Ending(kind.read(header)?),
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -269,9 +285,10 @@ impl ControlMessage {
                 session.validate()?;
                 text::validate_device_id(device)
             }
-            Self::Attached(Attached { session, .. }) | Self::Detach { session } | Self::Ended { session, .. } => {
-                session.validate()
-            }
+            Self::Attached(Attached { session, .. })
+            | Self::Detach { session }
+            | Self::Ended { session, .. }
+            | Self::Ending(Ending { session, .. }) => session.validate(),
             Self::AttachRefused(AttachRefused { session, detail, .. }) => {
                 session.validate()?;
                 text::validate("detail", detail)

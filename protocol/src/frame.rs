@@ -104,6 +104,7 @@ pub(crate) enum Kind {
     Resume = 0x000b,
     Resumed = 0x000c,
     Queue = 0x000d,
+    Ending = 0x000e,
     // Pairing stream: 0x01xx.
     PairRequest = 0x0101,
     PairAccepted = 0x0102,
@@ -130,6 +131,7 @@ impl Kind {
         Self::Resume,
         Self::Resumed,
         Self::Queue,
+        Self::Ending,
         Self::PairRequest,
         Self::PairAccepted,
         Self::PairRefused,
@@ -164,6 +166,7 @@ impl Kind {
             Self::Resume => "resume",
             Self::Resumed => "resumed",
             Self::Queue => "queue",
+            Self::Ending => "ending",
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
             Self::PairRefused => "pair-refused",
@@ -245,7 +248,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=13).chain(0x101..=0x103).chain(0x201..=0x204).collect();
+        let expected: Vec<u16> = (1..=14).chain(0x101..=0x103).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

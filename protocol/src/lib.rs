@@ -90,7 +90,7 @@ mod wire_enum;
 
 pub use address::PeerAddress;
 pub use close::CloseCode;
-pub use control::{Attach, AttachRefused, Attached, ControlMessage, Hello, Resume, Resumed};
+pub use control::{Attach, AttachRefused, Attached, ControlMessage, Ending, Hello, Resume, Resumed};
 pub use device::{InterfaceClass, OfferedDevice, Speed};
 pub use error::{FieldError, LaneError, ProtocolError};
 pub use exporter_lane::{Accept, ExporterLane, UnlinkOutcome};

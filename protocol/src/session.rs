@@ -90,6 +90,10 @@ wire_enum! {
         NotAccepted = 11 => "not-accepted",
         /// The owner of the device has taken it back for now.
         TakenBack = 12 => "taken-back",
+        /// The exporter lends the device for no longer at a time.
+        SessionLimit = 13 => "session-limit",
+        /// The hours are over in which the exporter lends the device.
+        HoursOver = 14 => "hours-over",
     }
     unknown => PeerStopped
 }
@@ -122,6 +126,8 @@ impl fmt::Display for EndReason {
             Self::PeerBlocked => "one of the machines has blocked the other",
             Self::NotAccepted => "the device is not what it may be here",
             Self::TakenBack => "its owner has taken the device back for now",
+            Self::SessionLimit => "the device is lent for no longer at a time",
+            Self::HoursOver => "the hours are over in which the device is lent",
         })
     }
 }

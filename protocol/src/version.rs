@@ -12,4 +12,6 @@ pub const PAIRING_ALPN: &[u8] = b"p2pusb-pair/1";
 pub const MAJOR: u16 = 1;
 
 /// Minor version. It grows when messages or fields are added; both sides use what both know.
-pub const MINOR: u16 = 0;
+///
+/// * 1: `Ending`, and the end reasons `SessionLimit` and `HoursOver`.
+pub const MINOR: u16 = 1;

@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn unknown_kinds_are_ignored(kind in 14..=0xff_u16, header in vec(any::<u8>(), 0..50)) {
+    fn unknown_kinds_are_ignored(kind in 15..=0xff_u16, header in vec(any::<u8>(), 0..50)) {
         prop_assert_eq!(ControlMessage::decode(kind, &header), Ok(None));
         prop_assert_eq!(PairingMessage::decode(kind, &header), Ok(None));
         prop_assert_eq!(LaneMessage::decode(kind, &header), Ok(None));
@@ -126,7 +126,7 @@ fn messages_are_refused_on_streams_that_are_not_theirs() {
     for kind in [0x0001, 0x000b] {
         assert_eq!(PairingMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
     }
-    for kind in [0x000a, 0x000b, 0x000c] {
+    for kind in [0x000a, 0x000b, 0x000c, 0x000d] {
         assert_eq!(LaneMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
     }
 }

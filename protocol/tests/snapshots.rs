@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, IsoPacket,
+    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass, IsoPacket,
     LaneMessage, LanePosition, MAJOR, MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress,
     Prefix, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus, iso,
 };
@@ -77,7 +77,7 @@ fn hello() {
             ("55 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "major"),
-            ("00", "minor"),
+            ("01", "minor"),
             ("00", "features"),
             ("b4 24", "instance: 1234"),
             ("0b 70 32 70 75 73 62 64 20 31 2e 30", "software: p2pusbd 1.0"),
@@ -317,6 +317,21 @@ fn resumed() {
 }
 
 #[test]
+fn ending() {
+    assert_control(
+        &ControlMessage::Ending(Ending { session: SESSION, reason: EndReason::SessionLimit, left_usec: 300_000_000 }),
+        &[
+            ("0e 00", "kind"),
+            ("08 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "session: 300"),
+            ("0d", "reason: session-limit"),
+            ("80 c6 86 8f 01", "microseconds that are left: 300000000"),
+        ],
+    );
+}
+
+#[test]
 fn pair_request() {
     let message = PairingMessage::Request(PairRequest {
         major: MAJOR,
@@ -332,7 +347,7 @@ fn pair_request() {
             ("28 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "major"),
-            ("00", "minor"),
+            ("01", "minor"),
             ("30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66", "secret"),
             ("04 64 65 73 6b", "label: desk"),
             ("01", "number of addresses"),
@@ -535,9 +550,11 @@ fn the_numbers_of_enums() {
         EndReason::PeerBlocked,
         EndReason::NotAccepted,
         EndReason::TakenBack,
+        EndReason::SessionLimit,
+        EndReason::HoursOver,
     ];
     assert_eq!(reasons, EndReason::ALL);
-    assert_eq!(numbers(&reasons, ended, 1), (0..=12).collect::<Vec<u8>>());
+    assert_eq!(numbers(&reasons, ended, 1), (0..=14).collect::<Vec<u8>>());
 
     let refused = |reason| {
         let detail = String::new();
@@ -599,7 +616,7 @@ fn the_names_of_enums() {
     let reasons: Vec<&str> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let expected = "detached device-unplugged share-revoked peer-stopped peer-lost peer-forgotten \
                     kernel-detached device-failed protocol-error stopped peer-blocked \
-                    not-accepted taken-back";
+                    not-accepted taken-back session-limit hours-over";
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();

@@ -105,6 +105,7 @@ fn share_state(all: &Snapshot, share: &Share, now_usec: u64) -> Cell {
         (ShareState::Waiting, _) => Cell::new("not plugged in", Tone::Dim),
         (ShareState::Available, _) => Cell::new("available", Tone::Good),
         (ShareState::Paused, _) => Cell::new("taken back for now", Tone::Dim),
+        (ShareState::Closed, _) => Cell::new("not at this hour", Tone::Dim),
         (ShareState::InUse, Some(peer)) => Cell::new(format!("in use by {}", all.peer_name(peer)), Tone::Busy),
         (ShareState::InUse, None) => Cell::new("in use", Tone::Busy),
         (ShareState::Reconnecting, peer) => {
@@ -133,6 +134,9 @@ fn peer_state(peer: &Peer) -> Cell {
 /// The state of an attachment, in words.
 fn attachment_state(attachment: &Attachment, now_usec: u64) -> Cell {
     match AttachmentState::from_value(&attachment.state) {
+        AttachmentState::Attached if attachment.ends_at != 0 => {
+            Cell::new(format!("attached, {}", left(attachment.ends_at, now_usec)), Tone::Busy)
+        }
         AttachmentState::Attached => Cell::new("attached", Tone::Good),
         AttachmentState::Connecting => Cell::new("connecting", Tone::Busy),
         AttachmentState::Reconnecting => {
@@ -158,6 +162,8 @@ fn end_reason(reason: &str) -> &'static str {
         EndReason::DeviceFailed => "the device stopped working there",
         EndReason::ProtocolError => "the peer sent something that it must not",
         EndReason::Stopped => "p2pusbd was stopped here",
+        EndReason::SessionLimit => "the peer lends it for no longer at a time",
+        EndReason::HoursOver => "the hours are over at which the peer lends it",
         EndReason::PeerBlocked => "one of the machines has blocked the other",
         EndReason::TakenBack => "its owner has taken it back for now",
         EndReason::NotAccepted => "it presented what it must not be here",

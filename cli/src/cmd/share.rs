@@ -36,6 +36,18 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if let Some(grace) = args.grace {
         options.insert(option::GRACE, grace.into());
     }
+    if let Some(lifetime) = args.lifetime {
+        options.insert(option::EXPIRES_USEC, u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX).into());
+    }
+    if args.once {
+        options.insert(option::ONCE, true.into());
+    }
+    if !args.windows.is_empty() {
+        options.insert(option::WINDOWS, args.windows.clone().into());
+    }
+    if let Some(limit) = args.session_limit {
+        options.insert(option::SESSION_LIMIT, u32::try_from(limit.as_secs()).unwrap_or(u32::MAX).into());
+    }
     let what = format!("Sharing {}", device.name());
     let path = ObjectPath::from_str_unchecked(&device.path);
     let share: OwnedObjectPath =

@@ -2,6 +2,8 @@
 
 mod watch;
 
+use std::time::Duration;
+
 use p2pusb_dbus::values::{AttachmentState, ShareOrigin};
 use serde::Serialize;
 
@@ -10,8 +12,9 @@ use super::{attachment_state, end_reason, peers, share_state};
 use crate::{
     args::Status,
     bus::Bus,
+    duration,
     exit::Failure,
-    format::{Cell, Colours, Table, Tone, ago, bytes, now_usec, rtt},
+    format::{Cell, Colours, Table, Tone, ago, bytes, left, now_usec, rtt},
     json,
     report::Report,
     snapshot::{Share, Snapshot},
@@ -125,7 +128,7 @@ fn shares(all: &Snapshot, now_usec: u64) -> Option<Table> {
             device.map_or("", |device| &device.bus_path).into(),
             device.map_or_else(|| share.product.clone(), |device| device.name()).into(),
             share_state(all, share, now_usec),
-            format!("{}{}{}", for_whom(all, share), origin(share), queue(all, share)).into(),
+            format!("{}{}{}{}", for_whom(all, share), terms(share, now_usec), origin(share), queue(all, share)).into(),
         ]);
     }
     (!all.shares.is_empty()).then_some(table)
@@ -147,6 +150,24 @@ pub(super) fn for_whom(all: &Snapshot, share: &Share) -> String {
 fn queue(all: &Snapshot, share: &Share) -> String {
     let waiting: Vec<String> = share.queue.iter().map(|peer| all.peer_name(peer)).collect();
     if waiting.is_empty() { String::new() } else { format!("; waiting: {}", waiting.join(", ")) }
+}
+
+/// Until when, at which hours, and for how long at a time.
+fn terms(share: &Share, now_usec: u64) -> String {
+    let mut text = String::new();
+    if share.expires != 0 {
+        text += &format!(", {}", left(share.expires, now_usec));
+    }
+    if share.once {
+        text += ", once";
+    }
+    if !share.windows.is_empty() {
+        text += &format!(", {}", share.windows.join(" and "));
+    }
+    if share.session_limit != 0 {
+        text += &format!(", {} at a time", duration::words(Duration::from_secs(share.session_limit.into())));
+    }
+    text
 }
 
 /// What a share comes from, where no person has made it.
@@ -250,6 +271,20 @@ Ended lately
         );
         let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
         assert_eq!(json["daemon"]["problems"], serde_json::json!(["a damaged file was set aside"]));
+    }
+
+    #[test]
+    fn the_time_is_told_on_both_sides() {
+        let mut all = example();
+        all.attachments[0].ends_at = 361_000_000;
+        (all.shares[0].expires, all.shares[0].once) = (7_261_000_000, true);
+        (all.shares[1].windows, all.shares[1].session_limit) = (vec!["mon-fri 08:00-18:00".to_owned()], 3600);
+        let text = report(&all, 61_000_000, Colours::none(), None).text;
+        assert!(text.contains("Cruzer Blade  attached, 5 min left  1 min ago"), "{text}");
+        assert!(text.contains("every paired peer, 2 h left, once\n"), "{text}");
+        assert!(text.contains("Workshop, mon-fri 08:00-18:00, 1 h at a time\n"), "{text}");
+        all.shares[1].state = "closed".to_owned();
+        assert!(report(&all, 61_000_000, Colours::none(), None).text.contains("not at this hour"));
     }
 
     #[test]

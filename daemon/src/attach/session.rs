@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use p2pusb_protocol::{ControlMessage, EndReason, LanePosition, SessionId, Speed};
+use p2pusb_protocol::{ControlMessage, EndReason, Ending, LanePosition, SessionId, Speed};
 use tokio::{
     net::UnixStream,
     sync::{Notify, mpsc, oneshot, watch},
@@ -170,7 +170,7 @@ async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Resul
                 peer: request.peer_label.clone(),
                 detail: format!("it ended the session: {reason}"),
             }),
-            Ok(Some(Notice::Resumed(_))) => Err(Error::PeerRefused {
+            Ok(Some(Notice::Resumed(_) | Notice::Ending(_))) => Err(Error::PeerRefused {
                 peer: request.peer_label.clone(),
                 detail: "it went on with a session that had not begun".to_owned(),
             }),
@@ -262,6 +262,10 @@ fn names(request: &Request) -> Names<'_> {
 async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>, engine: &EngineHandle) -> Ended {
     loop {
         match line.notices.recv().await {
+            Some(Notice::Ending(ending)) => {
+                tell_due(request, ending, engine).await;
+                continue;
+            }
             Some(Notice::Ended(reason)) => return Ended { reason, by_peer: true },
             Some(_) => return Ended { reason: EndReason::ProtocolError, by_peer: false },
             // The link has broken.
@@ -276,7 +280,7 @@ async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>,
             "the connection to {} is lost; the device stays for {:?}", request.peer_label, request.grace
         );
         engine.attachment_paused(request.id, Some(request.grace)).await;
-        let lanes = match timeout(request.grace, reconnect(request, line, positions)).await {
+        let lanes = match timeout(request.grace, reconnect(request, line, positions, engine)).await {
             Ok(Ok(lanes)) => lanes,
             Ok(Err(reason)) => return Ended { reason, by_peer: true },
             Err(_) => return Ended { reason: EndReason::PeerLost, by_peer: true },
@@ -286,6 +290,11 @@ async fn follow(request: &Request, line: &mut Line, pump: &mpsc::Sender<Switch>,
         let _ = pump.send(Switch::Resume { link: line.link.clone(), lanes }).await;
         engine.attachment_paused(request.id, None).await;
     }
+}
+
+/// Everybody who looks at the attachment is told when it is going to end.
+async fn tell_due(request: &Request, ending: Ending, engine: &EngineHandle) {
+    engine.attachment_due(request.id, Duration::from_micros(ending.left_usec), ending.reason).await;
 }
 
 /// Has the pump tell the kernel that the device is gone, where the kernel waits for an answer.
@@ -310,6 +319,7 @@ async fn reconnect(
     request: &Request,
     line: &mut Line,
     positions: Vec<LanePosition>,
+    engine: &EngineHandle,
 ) -> Result<Vec<LanePosition>, EndReason> {
     let mut links = request.links.clone();
     loop {
@@ -317,7 +327,12 @@ async fn reconnect(
         let Some(link) = links.wait_for(usable).await.map_err(|_| EndReason::PeerForgotten)?.clone() else { continue };
         let notices = link.resume(request.session, positions.clone()).await;
         *line = Line { link, notices };
-        match line.notices.recv().await {
+        let mut notice = line.notices.recv().await;
+        while let Some(Notice::Ending(ending)) = notice {
+            tell_due(request, ending, engine).await;
+            notice = line.notices.recv().await;
+        }
+        match notice {
             Some(Notice::Resumed(lanes)) => return Ok(lanes),
             Some(Notice::Ended(reason)) => return Err(reason),
             Some(_) => return Err(EndReason::ProtocolError),

@@ -93,6 +93,11 @@ impl Attachment {
     }
 
     #[zbus(property)]
+    fn ends_at(&self) -> u64 {
+        self.view.now().ends_at
+    }
+
+    #[zbus(property)]
     fn keep(&self) -> bool {
         self.view.now().keep
     }

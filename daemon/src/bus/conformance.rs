@@ -29,7 +29,7 @@ use crate::{
     },
     net::{self, Admission},
     peer::PeerId,
-    policy::{Accept, Authorizer, PeerNames},
+    policy::{Accept, Authorizer, PeerNames, Terms},
     reload::Reload,
     store::{PeerRecord, Store},
 };
@@ -127,6 +127,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             product: "Disk".to_owned(),
             peers: vec![peer],
             names: PeerNames::parse("desk"),
+            terms: Arc::new(Terms::default()),
             origin: "udev",
             state: "available",
             queue: Vec::new(),
@@ -156,6 +157,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             since: 1,
             grace: Grace::default(),
             lost_until: 0,
+            ends_at: 0,
             keep: true,
             owner_uid: 0,
             counters: Arc::new(Counters::default()),
@@ -205,12 +207,12 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         Context { engine: handle, reload: Reload::new().0, diagnosis, authorizer: Authorizer::new(server.clone()) };
     tokio::spawn(serve(server, context, shown));
     for object in objects(peer.into()) {
-        show.send(Change::Set(object)).await.unwrap();
+        show.send(Change::Set(Box::new(object))).await.unwrap();
     }
     // What the engine shows of a peer can be had from the engine alone.
     loop {
         let change = changes.recv().await.unwrap();
-        if matches!(change, Change::Set(Object::Peer(_))) {
+        if matches!(&change, Change::Set(object) if matches!(**object, Object::Peer(_))) {
             show.send(change).await.unwrap();
             break;
         }

@@ -106,9 +106,10 @@ impl Manager {
         let audience: Vec<OwnedObjectPath> = options.take(PEERS)?.unwrap_or_default();
         let force = options.take(FORCE)?.unwrap_or(false);
         let grace = options.take_grace()?;
+        let terms = options.take_terms()?;
         options.done()?;
         let bus_path: BusPath = bus_path.parse().map_err(|_| Error::DeviceGone(device.to_string()))?;
-        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace };
+        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace, terms };
         let result = self.context.engine.share_device(bus_path, wish, uid).await;
         Ok(path::share_path(&self.context.settled(result).await?))
     }

@@ -38,7 +38,7 @@ pub(crate) async fn serve(bus: Connection, context: Context, mut changes: mpsc::
     mirror.bus.object_server().at(ROOT_PATH, ObjectManager).await?;
     while let Some(change) = changes.recv().await {
         match change {
-            Change::Set(object) => mirror.set(object).await?,
+            Change::Set(object) => mirror.set(*object).await?,
             Change::Removed(id) => mirror.remove(&id).await?,
             // Whoever asked may be gone; then nobody waits.
             Change::Barrier(reply) => drop(reply.send(())),

@@ -3,10 +3,21 @@
 
 use std::collections::HashMap;
 
-use p2pusb_dbus::{MethodError, names::option::GRACE};
+use p2pusb_dbus::{
+    MethodError,
+    names::{
+        SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
+        option::{EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
+    },
+};
 use zbus::OwnedVariant;
 
-use crate::{config::Grace, error::Error};
+use crate::{
+    config::Grace,
+    engine::now_usec,
+    error::Error,
+    policy::{SessionLimit, Terms},
+};
 
 /// A grace time in seconds, as callers give it.
 pub(super) fn grace(seconds: u32) -> Result<Grace, MethodError> {
@@ -42,6 +53,25 @@ impl Options {
     /// Takes the option `grace` out.
     pub(super) fn take_grace(&mut self) -> Result<Option<Grace>, MethodError> {
         self.take(GRACE)?.map(grace).transpose()
+    }
+
+    /// Takes the options about the time out.
+    pub(super) fn take_terms(&mut self) -> Result<Terms, MethodError> {
+        let wrong = |why: String| MethodError::from(Error::InvalidArgs(why));
+        let lifetime: Option<u64> = self.take(EXPIRES_USEC)?;
+        if let Some(lifetime) = lifetime
+            && !(SHARE_LIFETIME_MIN_USEC..=SHARE_LIFETIME_MAX_USEC).contains(&lifetime)
+        {
+            let (min, max) = (SHARE_LIFETIME_MIN_USEC, SHARE_LIFETIME_MAX_USEC);
+            return Err(wrong(format!("{EXPIRES_USEC} is {lifetime}; it must be from {min} to {max}")));
+        }
+        let limit: Option<u32> = self.take(SESSION_LIMIT)?;
+        Ok(Terms {
+            expires: lifetime.map(|lifetime| now_usec().saturating_add(lifetime)),
+            once: self.take(ONCE)?.unwrap_or(false),
+            windows: self.take::<Vec<String>>(WINDOWS)?.unwrap_or_default().try_into().map_err(wrong)?,
+            session_limit: limit.map(|limit| SessionLimit::try_from(u64::from(limit))).transpose().map_err(wrong)?,
+        })
     }
 
     /// Nothing must be left.

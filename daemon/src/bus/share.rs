@@ -12,7 +12,7 @@ use super::{
     paths,
     shown::Shown,
 };
-use crate::engine::view::ShareView;
+use crate::{engine::view::ShareView, policy::SessionLimit};
 
 #[derive(Debug)]
 pub(super) struct Share {
@@ -102,6 +102,26 @@ impl Share {
     #[zbus(property)]
     fn peer_names(&self) -> Vec<String> {
         self.view.now().names.as_slice().to_vec()
+    }
+
+    #[zbus(property)]
+    fn expires(&self) -> u64 {
+        self.view.now().terms.expires.unwrap_or(0)
+    }
+
+    #[zbus(property)]
+    fn once(&self) -> bool {
+        self.view.now().terms.once
+    }
+
+    #[zbus(property)]
+    fn windows(&self) -> Vec<String> {
+        self.view.now().terms.windows.texts()
+    }
+
+    #[zbus(property)]
+    fn session_limit(&self) -> u32 {
+        self.view.now().terms.session_limit.map_or(0, SessionLimit::seconds)
     }
 
     #[zbus(property)]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use crate::policy::{Action, Conditions, Glob, InterfaceSet, PeerNames, Rule, Rules, UsbIdPattern};
+use crate::policy::{
+    Action, Conditions, Glob, InterfaceSet, PeerNames, Rule, Rules, SessionLimit, Terms, UsbIdPattern, Windows,
+};
 
 /// A rule as it is written.
 #[derive(Deserialize)]
@@ -17,6 +19,8 @@ struct Written {
     via_port: Option<Glob>,
     with_interface: Option<InterfaceSet>,
     peers: Option<Vec<String>>,
+    windows: Option<Windows>,
+    session_limit: Option<SessionLimit>,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +34,8 @@ impl TryFrom<Written> for Read {
     type Error = &'static str;
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let Written { action, label, id, serial, name, via_port, with_interface, peers } = written;
+        let Written { action, label, id, serial, name, via_port, with_interface, peers, windows, session_limit } =
+            written;
         let conditions = Conditions { id, serial, name, via_port, with_interface };
         if conditions.is_empty() {
             return Err(
@@ -41,12 +46,19 @@ impl TryFrom<Written> for Read {
         if peers.as_ref().is_some_and(|peers| peers.iter().all(|name| name.trim().is_empty())) {
             return Err("peers names nobody; without peers the device is shared with every paired peer");
         }
-        let action = match (action, peers) {
-            (WrittenAction::Share, peers) => Action::Share { peers: peers.map(PeerNames::from_iter) },
-            (WrittenAction::NeverShare, None) => Action::NeverShare,
-            (WrittenAction::NeverShare, Some(_)) => {
-                return Err("a rule that says never-share has no peers; it counts for all of them");
+        let has_terms = peers.is_some() || windows.is_some() || session_limit.is_some();
+        let action = match action {
+            WrittenAction::NeverShare if has_terms => {
+                return Err(
+                    "a rule that says never-share has no peers, windows or session-limit: it counts for everybody, \
+                            always",
+                );
             }
+            WrittenAction::NeverShare => Action::NeverShare,
+            WrittenAction::Share => Action::Share {
+                peers: peers.map(PeerNames::from_iter),
+                terms: Terms { windows: windows.unwrap_or_default(), session_limit, ..Terms::default() },
+            },
         };
         Ok(Self(Rule { label, at: 0, place: String::new(), conditions, action }))
     }
@@ -101,10 +113,15 @@ mod tests {
         assert_eq!((about.to_string().as_str(), &about.action), ("the rule “keys” (byte 0)", &Action::NeverShare));
         let second = read(
             "[[rule]]\naction = \"share\"\nid = \"046d:*\"\nserial = \"A50285BI\"\nname = \"USB*\"\nvia-port = \"1-*\"\n\
-             with-interface = { all-of = [\"03:01:01\"] }\npeers = [\"desk\", \"old laptop\"]\n",
+             with-interface = { all-of = [\"03:01:01\"] }\npeers = [\"desk\", \"old laptop\"]\n\
+             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\n",
         );
         let about = second.unwrap().rules.about(&keyboard()).unwrap();
-        let Action::Share { peers: Some(peers) } = &about.action else { panic!("{about:?}") };
+        let Action::Share { peers: Some(peers), terms } = &about.action else { panic!("{about:?}") };
+        assert_eq!(
+            (terms.windows.texts(), terms.session_limit),
+            (vec!["mon-fri 08:00-18:00".to_owned()], 7200.try_into().ok())
+        );
         assert_eq!(peers.as_slice(), ["desk", "old laptop"]);
     }
 
@@ -117,6 +134,8 @@ mod tests {
             ("with-interface = { any-of = [\"03:*:*\"] }", "one-of"),
             ("interface = \"03:*:*\"", "with-interface"),
             ("peers = \"desk\"", "sequence"),
+            ("windows = [\"office hours\"]", "mon-fri 08:00-18:00"),
+            ("session-limit = 5", "from 10 to"),
         ] {
             let error = read(&format!("[[rule]]\naction = \"share\"\n{line}\n")).unwrap_err();
             assert!(error.contains("line 3") && error.contains(said), "{line}: {error}");
@@ -128,6 +147,7 @@ mod tests {
             ("action = \"share\"\nid = \"*:*\"\npeers = []", "nobody"),
             ("action = \"share\"\nid = \"*:*\"\npeers = [\" \"]", "nobody"),
             ("action = \"never-share\"\nid = \"*:*\"\npeers = [\"desk\"]", "never-share"),
+            ("action = \"never-share\"\nid = \"*:*\"\nsession-limit = 60", "never-share"),
         ] {
             let error = read(&format!("[session]\n[[rule]]\n{rule}\n")).unwrap_err();
             assert!(error.contains("line") && error.contains(said), "{rule}: {error}");

@@ -45,6 +45,8 @@ pub(super) struct Attachment {
     session_grace: Grace,
     /// Its connection is lost, and waited for until then, in microseconds since the epoch.
     lost_until: Option<u64>,
+    /// It is going to end then, says its peer, in microseconds since the epoch.
+    ends_at: Option<u64>,
     /// Whether it is attached again by itself, until somebody ends it.
     pub(super) keep: bool,
     /// Whether it waits for the device where another peer has it.
@@ -79,6 +81,7 @@ impl Attachment {
             grace: wish.grace,
             session_grace: Grace::default(),
             lost_until: None,
+            ends_at: None,
             keep: wish.keep,
             queue: wish.queue,
             owner_uid: uid,
@@ -281,6 +284,21 @@ impl Engine {
         self.publish_attachment(number).await;
     }
 
+    /// Its peer says that it is going to end by itself, in so much time.
+    pub(super) async fn attachment_due(&mut self, number: u32, left: Duration, reason: EndReason) {
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        attachment.ends_at = Some(until_usec(left));
+        warn!(
+            P2PUSB_ATTACHMENT = number,
+            P2PUSB_PEER = attachment.peer.short(),
+            "{} of {} goes in {} s: {reason}",
+            attachment.facts.name(),
+            attachment.peer_label,
+            left.as_secs()
+        );
+        self.publish_attachment(number).await;
+    }
+
     pub(super) async fn detach(&mut self, number: u32, reply: Reply<()>) {
         let Some(attachment) = self.attachments.get(&number) else {
             let _ = reply.send(Err(Error::NotAttached(format!("attachment {number}"))));
@@ -321,6 +339,8 @@ impl Engine {
                 | EndReason::DeviceUnplugged
                 | EndReason::TakenBack,
             ) => true,
+            // It is lent again when its hours come; what has lasted for long enough makes room for others.
+            Ok(EndReason::HoursOver) => true,
             Ok(_) => false,
             Err(Error::NotShared(_) | Error::DeviceNotAccepted { .. }) => false,
             Err(Error::Cancelled(_)) => stopping,
@@ -345,6 +365,7 @@ impl Engine {
         };
         attachment.since = 0;
         attachment.lost_until = None;
+        attachment.ends_at = None;
         attachment.place = None;
         self.publish_attachment(number).await;
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
@@ -443,6 +464,7 @@ impl Engine {
             since: attachment.since,
             grace: if attachment.waits() { attachment.grace.unwrap_or(self.grace) } else { attachment.session_grace },
             lost_until: attachment.lost_until.unwrap_or(0),
+            ends_at: attachment.ends_at.unwrap_or(0),
             keep: attachment.keep,
             owner_uid: attachment.owner_uid,
             counters: attachment.counters.clone(),

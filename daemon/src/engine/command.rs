@@ -173,6 +173,12 @@ pub(super) enum Command {
         id: u32,
         wait: Option<Duration>,
     },
+    /// Its peer says that it is going to end by itself.
+    AttachmentDue {
+        id: u32,
+        left: Duration,
+        reason: EndReason,
+    },
     AttachmentEnded {
         id: u32,
         result: Result<EndReason>,

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{Engine, shares::Share, view::DeviceFacts};
 use crate::{
     error::Error,
-    policy::{Action, PeerNames, Rule},
+    policy::{Action, PeerNames, Rule, Terms},
     store::ShareRecord,
     usb::{BusPath, DeviceInfo},
 };
@@ -67,20 +67,27 @@ pub(super) struct Derived {
     origin: Origin,
     /// With whom; `None` means every paired peer.
     names: Option<PeerNames>,
+    /// On which terms.
+    terms: Terms,
 }
 
 impl Derived {
     /// What the device's udev properties say.
     fn from_udev(info: &DeviceInfo) -> Option<Self> {
         let property = |name: &str| info.properties.get(name).map(String::as_str);
-        (property(SHARE_PROPERTY) == Some("1"))
-            .then(|| Self { origin: Origin::Udev, names: property(PEERS_PROPERTY).map(PeerNames::parse) })
+        (property(SHARE_PROPERTY) == Some("1")).then(|| Self {
+            origin: Origin::Udev,
+            names: property(PEERS_PROPERTY).map(PeerNames::parse),
+            terms: Terms::default(),
+        })
     }
 
     /// What a rule of the settings says.
     fn from_rule(rule: &Arc<Rule>) -> Option<Self> {
         match &rule.action {
-            Action::Share { peers } => Some(Self { origin: Origin::Rule(rule.clone()), names: peers.clone() }),
+            Action::Share { peers, terms } => {
+                Some(Self { origin: Origin::Rule(rule.clone()), names: peers.clone(), terms: terms.clone() })
+            }
             Action::NeverShare => None,
         }
     }
@@ -148,6 +155,8 @@ impl Engine {
             Some((_, _, derived)) => {
                 share.origin = derived.origin.clone();
                 share.names = derived.names.clone();
+                share.record.terms = derived.terms.clone();
+                self.look_at(id);
                 self.stop_stranger(id);
                 self.publish_share(id).await;
             }
@@ -182,12 +191,14 @@ impl Engine {
             peers: Vec::new(),
             force: false,
             grace: None,
+            terms: derived.terms,
             owner_uid: 0,
             paused: false,
         };
         info!(P2PUSB_DEVICE = %bus_path, P2PUSB_SHARE = id, "shared by {}", derived.origin);
         let share = Share::new(record, self.grace).derived(derived.origin, derived.names);
         self.shares.insert(id.clone(), share);
+        self.look_at(&id);
         self.publish_share(&id).await;
     }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// The clock is looked at after this time at the latest: a timer stands still while the machine sleeps, and somebody may
 /// set the clock.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+pub(super) const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
 /// What a pairing is limited to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,13 +6,17 @@ use p2pusb_protocol::{EndReason, OfferedDevice, PeerAddress, Refusal, TicketRefu
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, Reply};
+use super::{
+    command::{Command, Reply},
+    terms::Due,
+};
 use crate::{
     attach::Place,
     config::{Config, Grace},
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
+    policy::Terms,
     stop::Stop,
     usb::{BusPath, DeviceInfo, HotplugEvent},
 };
@@ -75,6 +79,8 @@ pub struct ShareWish {
     pub force: bool,
     /// How long a claim outlives its connection; `None` leaves it to the settings.
     pub grace: Option<Grace>,
+    /// Until when, at which hours, and for how long at a time.
+    pub terms: Terms,
 }
 
 /// How a peer's device is to be attached.
@@ -97,6 +103,8 @@ pub(crate) struct Grant {
     pub(crate) info: DeviceInfo,
     /// How long the claim outlives its connection; it may change.
     pub(crate) grace: watch::Receiver<Grace>,
+    /// Its end, once that is near.
+    pub(crate) due: watch::Receiver<Option<Due>>,
     /// Where the claim is recorded, for the case that the daemon dies.
     pub(crate) runtime: PathBuf,
 }
@@ -307,6 +315,10 @@ impl EngineHandle {
 
     pub(crate) async fn attachment_paused(&self, id: u32, wait: Option<Duration>) {
         self.tell(Command::AttachmentPaused { id, wait }).await;
+    }
+
+    pub(crate) async fn attachment_due(&self, id: u32, left: Duration, reason: EndReason) {
+        self.tell(Command::AttachmentDue { id, left, reason }).await;
     }
 
     pub(super) async fn attachment_ended(&self, id: u32, result: Result<EndReason>) {

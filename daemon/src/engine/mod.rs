@@ -17,6 +17,7 @@ mod rules;
 mod settings;
 mod shares;
 mod state;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tickets;
@@ -24,7 +25,11 @@ mod trust;
 pub mod view;
 mod wanted;
 
-pub(crate) use self::{handle::Grant, state::Inputs};
+pub(crate) use self::{
+    handle::Grant,
+    state::{Inputs, now_usec},
+    terms::Due,
+};
 pub use self::{
     handle::{AttachWish, EngineHandle, ShareWish, TicketWish},
     state::Engine,

@@ -12,7 +12,8 @@ use super::{
     derived::Origin,
     handle::{Grant, Offer, Offers, ShareWish},
     queue::Queue,
-    state::until_usec,
+    state::{now_usec, until_usec},
+    terms::Due,
     view::{DeviceFacts, Object, ObjectId, ShareView},
 };
 use crate::{
@@ -38,9 +39,13 @@ pub(super) struct Share {
     peers: Vec<PeerId>,
     /// How long a claim outlives its connection. The claim watches it.
     grace: watch::Sender<Grace>,
-    claim: Option<Claim>,
     /// Who waits for it.
     pub(super) queue: Queue,
+    pub(super) claim: Option<Claim>,
+    /// Whether this is an hour in which it may be claimed.
+    pub(super) is_open: bool,
+    /// When the clock says something new about it, in microseconds since the epoch.
+    pub(super) next_look: Option<u64>,
     /// It is offered no longer, and ends with its claim.
     pub(super) ending: bool,
     /// These want to know when it has ended.
@@ -48,10 +53,14 @@ pub(super) struct Share {
 }
 
 #[derive(Debug)]
-struct Claim {
+pub(super) struct Claim {
     peer: PeerId,
     device: BusPath,
-    stop: Stop,
+    /// In microseconds since the epoch.
+    pub(super) begun: u64,
+    pub(super) stop: Stop,
+    /// Its end, once that is near. The claim tells its peer.
+    pub(super) due: watch::Sender<Option<Due>>,
     /// Its connection is lost, and waited for until then, in microseconds since the epoch.
     lost_until: Option<u64>,
 }
@@ -70,6 +79,8 @@ impl Share {
             grace,
             claim: None,
             queue: Queue::default(),
+            is_open: true,
+            next_look: None,
             ending: false,
             revoked: Vec::new(),
         }
@@ -87,13 +98,21 @@ impl Share {
         }
     }
 
+    /// Has somebody claim it.
+    #[cfg(test)]
+    pub(super) fn claim_for_test(&mut self, peer: PeerId, begun: u64, stop: Stop) {
+        let device = "1-1".parse().expect("a bus path");
+        let due = watch::Sender::new(None);
+        self.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None });
+    }
+
     pub(super) fn is_claimed(&self) -> bool {
         self.claim.is_some()
     }
 
     /// Whether it could be claimed now.
     pub(super) fn is_free(&self) -> bool {
-        self.claim.is_none() && !self.record.paused && !self.ending
+        self.claim.is_none() && self.is_open && !self.record.paused && !self.ending
     }
 
     /// The device that a peer has claimed.
@@ -147,7 +166,7 @@ impl Engine {
 
     pub(super) async fn share_device(&mut self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
         self.refuse_while_stopping()?;
-        let ShareWish { peers, force, grace } = wish;
+        let ShareWish { peers, force, grace, terms } = wish;
         let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
         let name = format!("{} ({device})", DeviceFacts::from(info).name());
         if let Some((_, reason)) = self.exclusion(info) {
@@ -176,6 +195,7 @@ impl Engine {
             peers: peers.iter().map(PeerId::to_string).collect(),
             force,
             grace,
+            terms,
             owner_uid: uid,
             paused: false,
         };
@@ -187,6 +207,7 @@ impl Engine {
         let id = record.id.clone();
         info!(P2PUSB_DEVICE = %device, P2PUSB_SHARE = id, "shared by uid {uid}");
         self.shares.insert(id.clone(), Share::new(record, self.grace));
+        self.look_at(&id);
         self.publish_share(&id).await;
         self.publish_offers();
         Ok(id)
@@ -262,7 +283,7 @@ impl Engine {
         let Some(share) = self.shares.get_mut(id) else { return };
         let replies = std::mem::take(&mut share.revoked);
         if let Err(error) = kept {
-            share.ending = false;
+            share.ending = share.record.terms.expires.is_some_and(|at| at <= now_usec());
             // It would be back after a restart: then it has not ended.
             let error = error.to_string();
             for reply in replies {
@@ -292,6 +313,7 @@ impl Engine {
         if self.refuse_while_stopping().is_err() {
             return no(Refusal::Failed, "p2pusbd stops there");
         }
+        self.catch_up().await;
         let share = match self.shares.get(id) {
             Some(share) if self.may_use(peer, share) => share,
             _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
@@ -305,6 +327,12 @@ impl Engine {
         if share.queue.first().is_some_and(|first| first != peer) {
             return no(Refusal::Busy, "others wait for it");
         }
+        if !share.is_open {
+            return no(
+                Refusal::Busy,
+                &clip(&format!("it is lent at certain hours only: {}", share.record.terms.windows)),
+            );
+        }
         let Some(info) = self.plugged(&share.record.stable_id).cloned() else {
             return no(Refusal::Gone, "the device is not plugged in");
         };
@@ -314,13 +342,16 @@ impl Engine {
             return no(Refusal::Busy, &clip(&format!("it is in use there: {}", uses.join(", and "))));
         }
         let grace = share.grace.subscribe();
+        let (due, is_due) = watch::channel(None);
         if let Some(share) = self.shares.get_mut(id) {
-            share.claim = Some(Claim { peer, device: info.bus_path.clone(), stop, lost_until: None });
             share.queue.leave(peer);
+            let device = info.bus_path.clone();
+            share.claim = Some(Claim { peer, device, begun: now_usec(), stop, due, lost_until: None });
         }
+        self.look_at(id);
         self.publish_share(id).await;
         self.publish_offers();
-        Ok(Grant { share: id.to_owned(), info, grace, runtime: self.runtime.clone() })
+        Ok(Grant { share: id.to_owned(), info, grace, due: is_due, runtime: self.runtime.clone() })
     }
 
     /// A claim's connection is lost, and waited for for so long; or it is there again.
@@ -334,9 +365,11 @@ impl Engine {
         let Some(share) = self.shares.get_mut(id) else { return };
         let Some(claim) = share.claim.take() else { return };
         info!(P2PUSB_SHARE = id, P2PUSB_DEVICE = %claim.device, P2PUSB_PEER = claim.peer.short(), "the claim has ended: {reason}");
+        share.ending |= share.record.terms.once;
         if share.ending {
             self.remove_share(id).await;
         } else {
+            self.look_at(id);
             self.publish_share(id).await;
         }
         self.derive_shares().await;
@@ -352,12 +385,14 @@ impl Engine {
                 (Some(claim), _) if claim.lost_until.is_some() => "reconnecting",
                 (Some(_), _) => "in-use",
                 (None, _) if share.record.paused => "paused",
+                (None, Some(_)) if !share.is_open => "closed",
                 (None, Some(_)) => "available",
                 (None, None) => "waiting",
             },
             stable_id: share.record.stable_id.clone(),
             product: share.record.product.clone(),
             peers: self.audience(share).unwrap_or_default(),
+            terms: Arc::new(share.record.terms.clone()),
             names: share.names.clone().unwrap_or_default(),
             origin: share.origin.as_str(),
             claimed_by: share.claimed_by(),

@@ -23,6 +23,7 @@ use super::{
     handle::{COMMAND_QUEUE, EngineHandle, Offers},
     peers::Peer,
     shares::Share,
+    terms::moment,
     view::{Change, EndedView, ManagerView, Object, ObjectId},
 };
 use crate::{
@@ -102,7 +103,7 @@ pub struct Engine {
 }
 
 /// Microseconds since the epoch.
-pub(super) fn now_usec() -> u64 {
+pub(crate) fn now_usec() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
@@ -166,10 +167,18 @@ impl Engine {
 
     /// Runs until [`EngineHandle::shutdown`] has been answered.
     pub async fn run(mut self) {
+        self.look_at_clock().await;
         self.publish_all().await;
         self.derive_shares().await;
-        while let Some(command) = self.commands.recv().await {
-            self.execute(command).await;
+        loop {
+            let next_look = self.next_look();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.execute(command).await,
+                    None => break,
+                },
+                () = moment(next_look) => self.look_at_clock().await,
+            }
             if self.is_stopping && self.is_idle() {
                 break;
             }
@@ -257,6 +266,7 @@ impl Engine {
             Command::AccessOver { peer } => self.access_over(peer).await,
             Command::AttachmentPlaced { id, place } => self.attachment_placed(id, place).await,
             Command::AttachmentPaused { id, wait } => self.attachment_paused(id, wait).await,
+            Command::AttachmentDue { id, left, reason } => self.attachment_due(id, left, reason).await,
             Command::AttachmentEnded { id, result } => self.attachment_ended(id, result).await,
             Command::Ping { reply } => {
                 let _ = reply.send(());
@@ -319,7 +329,7 @@ impl Engine {
     }
 
     pub(super) async fn show(&self, object: Object) {
-        self.say(Change::Set(object)).await;
+        self.say(Change::Set(Box::new(object))).await;
     }
 
     pub(super) async fn hide(&self, object: ObjectId) {

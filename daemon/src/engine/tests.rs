@@ -1,6 +1,7 @@
 //! The engine on its own: what it makes of what is kept, and what it keeps. Nobody is at the other end of its links.
 
 mod derived;
+mod terms;
 
 use std::{
     collections::BTreeMap,
@@ -76,13 +77,13 @@ async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>)
     while let Some(change) = changes.recv().await {
         match change {
             Change::Set(object) => {
-                let id = match &object {
+                let id = match &*object {
                     Object::Attachment(view) => ObjectId::Attachment(view.id),
                     Object::Share(view) => ObjectId::Share(view.id.clone()),
                     // Nobody looks at the others.
                     _ => continue,
                 };
-                seen.send_modify(|seen| drop(seen.insert(id, object)));
+                seen.send_modify(|seen| drop(seen.insert(id, *object)));
             }
             Change::Removed(id) => seen.send_modify(|seen| drop(seen.remove(&id))),
             Change::Barrier(reply) => reply.send(()).unwrap(),
@@ -185,8 +186,17 @@ async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
     for (id, grace) in [("0000000c", None), ("0000000d", Some(Grace::try_from(5).unwrap()))] {
         let (stable_id, product) = (format!("stable {id}"), "Disk".to_owned());
         let id = id.to_owned();
-        let record =
-            ShareRecord { id, stable_id, product, peers: Vec::new(), force: false, grace, owner_uid: 0, paused: false };
+        let record = ShareRecord {
+            id,
+            stable_id,
+            product,
+            peers: Vec::new(),
+            force: false,
+            grace,
+            terms: Default::default(),
+            owner_uid: 0,
+            paused: false,
+        };
         store.save_share(&record).unwrap();
     }
     let running = Running::start(&store).await;
@@ -210,6 +220,7 @@ async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() 
         peers: Vec::new(),
         force: false,
         grace: None,
+        terms: Default::default(),
         owner_uid: 0,
         paused: false,
     };

@@ -10,7 +10,7 @@ use crate::{
     config::Grace,
     net::link::Connected,
     peer::{PeerId, Trust},
-    policy::PeerNames,
+    policy::{PeerNames, Terms},
     usb::BusPath,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Change {
     /// The object is there, and is like this.
-    Set(Object),
+    Set(Box<Object>),
     /// It is gone.
     Removed(ObjectId),
     /// Everything before this has been said: the receiver answers when it has shown it.
@@ -151,6 +151,8 @@ pub struct ShareView {
     pub peers: Vec<PeerId>,
     /// The same as a udev rule or the settings say it; empty where they don't.
     pub names: PeerNames,
+    /// Until when, at which hours, and for how long at a time.
+    pub terms: Arc<Terms>,
     /// person, udev, rule
     pub origin: &'static str,
     /// waiting, available, in-use, reconnecting, paused
@@ -243,6 +245,8 @@ pub struct AttachmentView {
     pub grace: Grace,
     /// Until when a lost connection is waited for, in microseconds since the epoch; 0 where none is.
     pub lost_until: u64,
+    /// When it is going to end by itself, in microseconds since the epoch; 0 where that is not near.
+    pub ends_at: u64,
     /// Whether it is attached again by itself.
     pub keep: bool,
     /// Who attached it.

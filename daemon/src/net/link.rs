@@ -18,7 +18,7 @@ use iroh::{
     endpoint::{Connection, ConnectionError, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
-    ALPN, Attach, AttachRefused, CloseCode, ControlMessage, EndReason, FrameLimits, Hello, LanePosition, MAJOR,
+    ALPN, Attach, AttachRefused, CloseCode, ControlMessage, EndReason, Ending, FrameLimits, Hello, LanePosition, MAJOR,
     MAX_OFFERED_DEVICES, MINOR, OfferedDevice, PeerAddress, Resume, SessionId,
 };
 use tokio::{
@@ -49,7 +49,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Control messages that may wait to be written.
 const CONTROL_QUEUE: usize = 256;
-/// Notices that may wait for one session: an answer and an end.
+/// Notices that may wait for one session: an answer, that the end is near, and an end.
 const NOTICE_QUEUE: usize = 4;
 
 /// What the engine is told about a link.
@@ -112,6 +112,8 @@ pub(crate) enum Notice {
     Refused(AttachRefused),
     /// The session goes on; so much of what was submitted has come.
     Resumed(Vec<LanePosition>),
+    /// It is going to end by itself.
+    Ending(Ending),
     /// It was, until now.
     Ended(EndReason),
 }
@@ -481,6 +483,7 @@ async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, eng
             ControlMessage::Attached(attached) => notify(attached.session, Notice::Attached, false),
             ControlMessage::AttachRefused(refused) => notify(refused.session, Notice::Refused(refused), true),
             ControlMessage::Resumed(resumed) => notify(resumed.session, Notice::Resumed(resumed.lanes), false),
+            ControlMessage::Ending(ending) => notify(ending.session, Notice::Ending(ending), false),
             ControlMessage::Ended { session, reason } => notify(session, Notice::Ended(reason), true),
             ControlMessage::DevicesComplete => {
                 engine.link(peer, LinkEvent::Listed).await;

@@ -9,7 +9,9 @@ mod interface_set;
 mod interfaces;
 mod names;
 mod rule;
+mod terms;
 mod usb_id;
+mod window;
 
 pub(crate) use self::accept::{Presentable, Unaccepted};
 pub use self::{
@@ -19,7 +21,9 @@ pub use self::{
     interfaces::InterfacePattern,
     names::PeerNames,
     rule::{Action, Attributes, Conditions, Rule, Rules},
+    terms::{SessionLimit, Terms},
     usb_id::UsbIdPattern,
+    window::{Opening, Windows},
 };
 
 use std::collections::HashMap;

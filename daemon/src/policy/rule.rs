@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use p2pusb_protocol::InterfaceClass;
 
-use super::{Glob, InterfaceSet, PeerNames, UsbIdPattern};
+use super::{Glob, InterfaceSet, PeerNames, Terms, UsbIdPattern};
 
 /// What rules look at.
 pub struct Attributes<'a> {
@@ -86,6 +86,8 @@ pub enum Action {
     Share {
         /// With whom; `None` means every paired peer.
         peers: Option<PeerNames>,
+        /// At which hours, and for how long at a time.
+        terms: Terms,
     },
     /// The device is never shared, whatever else is said.
     NeverShare,
@@ -224,7 +226,10 @@ mod tests {
                 with_interface: class.and_then(interface),
                 ..Conditions::default()
             };
-            rule(conditions, if never { Action::NeverShare } else { Action::Share { peers: None } })
+            rule(
+                conditions,
+                if never { Action::NeverShare } else { Action::Share { peers: None, terms: Terms::default() } },
+            )
         })
     }
 

@@ -2,8 +2,9 @@
 
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What is logged unless `P2PUSB_LOG` says otherwise. The libraries speak only when something is wrong.
-const DEFAULT_FILTER: &str = "warn,p2pusbd=info";
+/// What is logged unless `P2PUSB_LOG` says otherwise. The libraries speak only when something is wrong, and the one that asks
+/// the local network for machines not even then: it warns every ten seconds where there is no default route.
+const DEFAULT_FILTER: &str = "warn,swarm_discovery=error,p2pusbd=info";
 
 /// Starts to log.
 pub fn start() {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry as Slot},
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::Connection;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, LaneError, Refusal, Resume, Resumed,
+    Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, Ending, LaneError, Refusal, Resume, Resumed,
     SessionId,
 };
 use tokio::{
@@ -29,7 +30,7 @@ use tracing::{info, warn};
 use super::ShareSession;
 use crate::{
     config::Grace,
-    engine::{EngineHandle, Grant},
+    engine::{Due, EngineHandle, Grant, now_usec},
     net::close,
     peer::PeerId,
     stop::Stop,
@@ -261,7 +262,7 @@ impl Claims {
                 return;
             }
         };
-        let Grant { share, info, grace, runtime } = grant;
+        let Grant { share, info, grace, due, runtime } = grant;
         let (speed, vendor_id, product_id) = (info.speed, info.vendor_id, info.product_id);
         let descriptors = info.descriptors.clone();
         let bus_path = info.bus_path.to_string();
@@ -281,8 +282,10 @@ impl Claims {
         }
         let attached = ControlMessage::Attached(Attached { session: id, speed, vendor_id, product_id });
         say(&current, attached, descriptors).await;
+        let connections = current.clone();
         let reason = tokio::select! {
             reason = stop.stopped() => reason,
+            never = forewarn(id, due, connections) => match never {},
             () = self.abandoned(&mut current, grace, &share, &bus_path) => EndReason::PeerLost,
         };
         // Whoever comes back from now on hears that it is over.
@@ -337,6 +340,27 @@ impl Claims {
         table.ended.push_back((key, reason));
         if table.ended.len() > MAX_ENDED {
             table.ended.pop_front();
+        }
+    }
+}
+
+/// Tells the importer when the end of its session is near, over each connection anew.
+async fn forewarn(
+    session: SessionId,
+    mut due: watch::Receiver<Option<Due>>,
+    mut current: watch::Receiver<Option<Line>>,
+) -> Infallible {
+    loop {
+        let (end, line) = (*due.borrow_and_update(), current.borrow_and_update().clone());
+        if let (Some(Due { at, reason }), Some(line)) = (end, line) {
+            let ending = Ending { session, reason: reason.for_peer(), left_usec: at.saturating_sub(now_usec()) };
+            line.say(ControlMessage::Ending(ending), Bytes::new()).await;
+        }
+        tokio::select! {
+            Ok(()) = due.changed() => {}
+            Ok(()) = current.changed() => {}
+            // The claim is over, of which its task hears otherwise.
+            else => std::future::pending().await,
         }
     }
 }

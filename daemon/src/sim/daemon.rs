@@ -266,7 +266,7 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
 async fn show(mut changes: mpsc::Receiver<Change>, shown: watch::Sender<Shown>) {
     while let Some(change) = changes.recv().await {
         match change {
-            Change::Set(object) => shown.send_modify(|shown| match object {
+            Change::Set(object) => shown.send_modify(|shown| match *object {
                 Object::Peer(view) => drop(shown.peers.insert(view.id, view)),
                 Object::RemoteDevice(view) => {
                     shown.remote_devices.insert((view.peer, view.remote_id.clone()), view);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::config::Grace;
+use crate::{config::Grace, policy::Terms};
 
 /// A share as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct ShareRecord {
     /// How long a claim on it outlives its connection; where it is not there, the settings say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Grace>,
+    /// Until when, at which hours, and for how long at a time.
+    #[serde(flatten)]
+    pub terms: Terms,
     /// The user who shared it.
     pub owner_uid: u32,
     /// Its owner has taken it back for now.

@@ -58,6 +58,10 @@ pub trait Attachment {
     #[zbus(property)]
     fn reconnect_deadline(&self) -> Result<u64>;
 
+    /// When it is going to end by itself, in microseconds since the epoch; 0 while that is not near.
+    #[zbus(property)]
+    fn ends_at(&self) -> Result<u64>;
+
     /// Whether it is attached again by itself.
     #[zbus(property)]
     fn keep(&self) -> Result<bool>;

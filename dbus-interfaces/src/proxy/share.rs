@@ -39,6 +39,22 @@ pub trait Share {
     #[zbus(property)]
     fn peer_names(&self) -> Result<Vec<String>>;
 
+    /// When it ends, in microseconds since the epoch; 0 for never.
+    #[zbus(property)]
+    fn expires(&self) -> Result<u64>;
+
+    /// Whether it ends with its first claim.
+    #[zbus(property)]
+    fn once(&self) -> Result<bool>;
+
+    /// When the device may be claimed; empty for always.
+    #[zbus(property)]
+    fn windows(&self) -> Result<Vec<String>>;
+
+    /// How long one claim may last, in seconds; 0 for as long as it likes.
+    #[zbus(property)]
+    fn session_limit(&self) -> Result<u32>;
+
     /// See [`crate::values::ShareOrigin`].
     #[zbus(property)]
     fn origin(&self) -> Result<String>;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Hello, InterfaceClass, LaneMessage,
+    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass, LaneMessage,
     LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_ISO_PACKETS, MAX_LANES, MAX_URB_LEN, OfferedDevice,
     PairRequest, PairingMessage, PeerAddress, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal,
     TicketSecret, UrbFlags, UrbStatus, clip,
@@ -109,6 +109,11 @@ pub(crate) fn control_message() -> impl Strategy<Value = ControlMessage> {
         (device_id(), any::<bool>()).prop_map(|(id, waits)| M::Queue { id, waits }),
         (session(), positions()).prop_map(|(session, lanes)| M::Resume(Resume { session, lanes })),
         (session(), positions()).prop_map(|(session, lanes)| M::Resumed(Resumed { session, lanes })),
+        (session(), select(EndReason::ALL), any::<u64>()).prop_map(|(session, reason, left_usec)| M::Ending(Ending {
+            session,
+            reason,
+            left_usec
+        })),
     ]
 }
 

@@ -240,8 +240,11 @@ async fn collect(
 ) {
     while let Some(change) = changes.recv().await {
         match change {
-            Change::Set(Object::Peer(view)) => seen.send_modify(|views| views.push(view)),
-            Change::Set(Object::Manager(view)) => drop(strangers.send_replace(view.discovered)),
+            Change::Set(object) => match *object {
+                Object::Peer(view) => seen.send_modify(|views| views.push(view)),
+                Object::Manager(view) => drop(strangers.send_replace(view.discovered)),
+                _ => {}
+            },
             Change::Barrier(reply) => drop(reply.send(())),
             _ => {}
         }
