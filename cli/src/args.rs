@@ -276,16 +276,9 @@ pub(crate) struct Unblock {
     pub(crate) peer: String,
 }
 
+/// A device of a peer, and how it is to be here.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-It returns when the kernel has set up the device, and prints where it is plugged in here. The device is attached again \
-by itself when its machine was gone or this one was restarted, until `p2pusb detach`.
-
-Examples:
-  p2pusb attach 0403:6001
-  p2pusb attach flash --peer workshop --grace 5m
-  p2pusb attach scanner --once")]
-pub(crate) struct Attach {
+pub(crate) struct Remote {
     /// The remote device: vendor:product, its id or a part of the product's name
     #[arg(add = complete::remote_devices())]
     pub(crate) device: String,
@@ -297,6 +290,20 @@ pub(crate) struct Attach {
     /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
     #[arg(long, value_name = "TIME", value_parser = grace)]
     pub(crate) grace: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It returns when the kernel has set up the device, and prints where it is plugged in here. The device is attached again \
+by itself when its machine was gone or this one was restarted, until `p2pusb detach`.
+
+Examples:
+  p2pusb attach 0403:6001
+  p2pusb attach flash --peer workshop --grace 5m
+  p2pusb attach scanner --once")]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    pub(crate) what: Remote,
 
     /// Don't attach it again by itself: once it is gone, for whatever reason, that was it
     #[arg(long)]
@@ -316,17 +323,8 @@ Examples:
   p2pusb with scanner scanimage --output page.png
   p2pusb with 0483:3748 --peer lab -- st-flash write firmware.bin 0x8000000")]
 pub(crate) struct With {
-    /// The remote device: vendor:product, its id or a part of the product's name
-    #[arg(add = complete::remote_devices())]
-    pub(crate) device: String,
-
-    /// Only among the devices of this peer
-    #[arg(long, value_name = "PEER", add = complete::peers())]
-    pub(crate) peer: Option<String>,
-
-    /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
-    #[arg(long, value_name = "TIME", value_parser = grace)]
-    pub(crate) grace: Option<u32>,
+    #[command(flatten)]
+    pub(crate) what: Remote,
 
     /// The command
     pub(crate) command: String,
@@ -497,7 +495,7 @@ mod tests {
             let Some(Verb::Share(share)) = parse(&["share", "x", "--grace", text]).unwrap().verb else { panic!() };
             assert_eq!(share.grace, Some(seconds));
             let Some(Verb::Attach(attach)) = parse(&["attach", "x", "--grace", text]).unwrap().verb else { panic!() };
-            assert_eq!((attach.grace, attach.once), (Some(seconds), false));
+            assert_eq!((attach.what.grace, attach.once), (Some(seconds), false));
         }
         for wrong in ["3601s", "61m", "1d", "213503982334601d", "60", "-1s", ""] {
             assert_eq!(parse(&["share", "x", "--grace", wrong]).unwrap_err().exit_code(), 2, "{wrong}");

@@ -123,8 +123,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     let (engine, handle, changes) = Engine::new(inputs)?;
     let engine = tokio::spawn(engine.run());
     let (reload, requests) = Reload::new();
-    let diagnosis =
-        Diagnosis { endpoint: endpoint.clone(), source: source.clone(), started_with: config.clone(), store: kept };
+    let diagnosis = Diagnosis::new(endpoint.clone(), source.clone(), config.clone(), kept);
     let settings = Settings { source, started_with: config, engine: handle.clone() };
     let settings = tokio::spawn(settings.follow(hangup, requests));
     let context = bus::Context { engine: handle.clone(), reload, diagnosis, authorizer: Authorizer::new(bus.clone()) };

@@ -11,7 +11,7 @@ use serde::Serialize;
 use zbus::OwnedObjectPath;
 
 use crate::{
-    args::Attach,
+    args::{Attach, Remote},
     bus::Bus,
     exit::Failure,
     json, nodes,
@@ -28,12 +28,7 @@ struct Json {
 
 pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure> {
     let all = bus.snapshot().await?;
-    let peer = args.peer.as_ref().map(|typed| select::peer(&all, typed)).transpose()?;
-    let device = select::remote_device(&all, &args.device, peer)?;
-    let mut options = Options::new();
-    if let Some(grace) = args.grace {
-        options.insert(option::GRACE, grace.into());
-    }
+    let (device, mut options) = chosen(&all, &args.what)?;
     if args.once {
         options.insert(option::KEEP, false.into());
     }
@@ -51,6 +46,17 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
         None => Vec::new(),
     };
     Ok(report(&after, device, &attachment, nodes))
+}
+
+/// The device that is meant, and the options that every way of attaching it has.
+pub(super) fn chosen<'a>(all: &'a Snapshot, what: &Remote) -> Result<(&'a RemoteDevice, Options<'static>), Failure> {
+    let peer = what.peer.as_ref().map(|typed| select::peer(all, typed)).transpose()?;
+    let device = select::remote_device(all, &what.device, peer)?;
+    let mut options = Options::new();
+    if let Some(grace) = what.grace {
+        options.insert(option::GRACE, grace.into());
+    }
+    Ok((device, options))
 }
 
 fn report(all: &Snapshot, device: &RemoteDevice, attachment: &str, nodes: Vec<String>) -> Report {

@@ -2,15 +2,13 @@
 
 use std::{os::unix::process::ExitStatusExt as _, process::Command};
 
-use p2pusb_dbus::{
-    ErrorName, MethodError, Options,
-    names::{interface, option},
-};
+use p2pusb_dbus::{ErrorName, MethodError, Options, names::interface};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use zbus::{OwnedFd, OwnedObjectPath};
 
-use crate::{args::With, bus::Bus, exit::Failure, report::Report, select};
+use super::attach::chosen;
+use crate::{args::With, bus::Bus, exit::Failure, report::Report};
 
 /// What a shell adds to the number of the signal that ended a command.
 const BY_SIGNAL: i32 = 128;
@@ -22,12 +20,7 @@ struct Json {
 
 pub(super) async fn run(bus: &mut Bus, args: &With) -> Result<Report, Failure> {
     let all = bus.snapshot().await?;
-    let peer = args.peer.as_ref().map(|typed| select::peer(&all, typed)).transpose()?;
-    let device = select::remote_device(&all, &args.device, peer)?;
-    let mut options = Options::new();
-    if let Some(grace) = args.grace {
-        options.insert(option::GRACE, grace.into());
-    }
+    let (device, options) = chosen(&all, &args.what)?;
     let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
     // Should this program be killed, the kernel closes the guard, and the daemon detaches the device.
     let (attachment, guard): (OwnedObjectPath, OwnedFd) =

@@ -181,12 +181,8 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
     store.save_peer(&record).unwrap();
     let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
     let endpoint = net::bind(store.identity().unwrap(), &network, None).await.unwrap();
-    let diagnosis = Diagnosis {
-        endpoint: endpoint.clone(),
-        source: Source::new(folder.path().join("p2pusb.toml"), false),
-        started_with: Config::default(),
-        store: store.clone(),
-    };
+    let source = Source::new(folder.path().join("p2pusb.toml"), false);
+    let diagnosis = Diagnosis::new(endpoint.clone(), source, Config::default(), store.clone());
     let inputs = Inputs {
         store,
         endpoint,

@@ -3,8 +3,10 @@
 mod machine;
 mod network;
 
+use std::sync::Arc;
+
 use iroh::Endpoint;
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     config::{Config, Source},
@@ -54,18 +56,30 @@ impl Finding {
 #[derive(Debug, Clone)]
 pub(crate) struct Diagnosis {
     /// The network.
-    pub(crate) endpoint: Endpoint,
+    endpoint: Endpoint,
     /// Where the settings are.
-    pub(crate) source: Source,
+    source: Source,
     /// Those that the daemon was started with.
-    pub(crate) started_with: Config,
+    started_with: Config,
     /// What outlives the process.
-    pub(crate) store: Store,
+    store: Store,
+    /// Whoever asks waits for those who asked before: everybody may.
+    turns: Arc<Semaphore>,
 }
 
+/// So many look at a time.
+const LOOKS: usize = 1;
+
 impl Diagnosis {
+    /// `started_with`: the settings that the daemon was started with, which `source` had then.
+    pub(crate) fn new(endpoint: Endpoint, source: Source, started_with: Config, store: Store) -> Self {
+        Self { endpoint, source, started_with, store, turns: Arc::new(Semaphore::new(LOOKS)) }
+    }
+
     /// Looks at everything.
     pub(crate) async fn run(&self) -> Vec<Finding> {
+        // Nobody closes it.
+        let _turn = self.turns.acquire().await;
         let mut findings = network::findings(&self.endpoint, &self.started_with.network.relay).await;
         let all = self.clone();
         // Files of a slow disk, and attributes of a kernel that takes its time.

@@ -33,14 +33,6 @@ impl Engine {
         for share in self.shares.values() {
             share.follow_settings(self.grace);
         }
-        for share in self.shares.keys().cloned().collect::<Vec<_>>() {
-            self.publish_share(&share).await;
-        }
-        for device in self.devices.keys().cloned().collect::<Vec<_>>() {
-            self.publish_device(&device).await;
-        }
-        for attachment in self.attachments.keys().copied().collect::<Vec<_>>() {
-            self.publish_attachment(attachment).await;
-        }
+        self.publish_all().await;
     }
 }

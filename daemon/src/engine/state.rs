@@ -349,7 +349,8 @@ impl Engine {
         self.show(Object::Manager(view)).await;
     }
 
-    async fn publish_all(&mut self) {
+    /// Shows everything anew; nobody hears of what is as it was.
+    pub(super) async fn publish_all(&mut self) {
         self.publish_manager().await;
         for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.publish_peer(peer).await;
