@@ -1,6 +1,7 @@
 #!/bin/bash
 # title: a blocked peer loses what it uses, is refused, and comes back when it is unblocked
 # machines: uml
+# clock: virtual
 # timeout: 120
 . "${0%/*}/../lib/lab.sh"
 

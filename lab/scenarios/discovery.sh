@@ -1,7 +1,8 @@
 #!/bin/bash
 # title: machines on one switch find each other where they want to be found, and meet again at other addresses
 # machines: uml
-# timeout: 120
+# clock: virtual
+# timeout: 240
 . "${0%/*}/../lib/lab.sh"
 
 # settings NAME MDNS

@@ -1,7 +1,8 @@
 #!/bin/bash
 # title: a ticket for one device and a limited time lets nobody have more
 # machines: uml
-# timeout: 120
+# clock: virtual
+# timeout: 240
 . "${0%/*}/../lib/lab.sh"
 
 # Exit statuses of p2pusb.
