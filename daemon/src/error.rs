@@ -115,6 +115,9 @@ pub enum Error {
     /// The kernel part is missing.
     #[error("this machine's kernel can't attach USB devices: {0}")]
     KernelSupportMissing(String),
+    /// Nobody has said that he can be asked.
+    #[error("nobody can be asked here: no agent is registered with this machine's p2pusbd (org.p2pusb1.AgentManager)")]
+    NobodyToAsk,
     /// Somebody called it off.
     #[error("{0} was called off")]
     Cancelled(String),

@@ -25,6 +25,7 @@ pub mod error;
 mod fuzz_seeds;
 pub mod net;
 pub mod peer;
+mod people;
 pub mod policy;
 mod reload;
 pub mod sd;

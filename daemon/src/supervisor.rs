@@ -17,11 +17,13 @@ use tracing::{error, info, warn};
 use zbus::Connection;
 
 use crate::{
-    attach, bus,
+    attach,
+    bus::{self, agents::Agents},
     config::{ConfigError, Source},
     diagnose::Diagnosis,
     engine::{Engine, EngineHandle, Inputs},
     net::{self, Admission, BindError},
+    people::People,
     policy::Authorizer,
     reload::{Reload, Settings},
     sd::notify,
@@ -108,6 +110,8 @@ pub async fn run(source: Source) -> Result<(), Failure> {
 
     let admission = Admission::default();
     let kept = store.clone();
+    let (people, questions) = People::new();
+    let agents = Agents::default();
     let inputs = Inputs {
         store,
         endpoint: endpoint.clone(),
@@ -118,6 +122,7 @@ pub async fn run(source: Source) -> Result<(), Failure> {
         grace: config.session.grace,
         accept: config.attach.clone().into(),
         rules: config.rules.clone(),
+        people: people.clone(),
         devices,
     };
     let (engine, handle, changes) = Engine::new(inputs)?;
@@ -126,10 +131,13 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     let diagnosis = Diagnosis::new(endpoint.clone(), source.clone(), config.clone(), kept);
     let settings = Settings { source, started_with: config, engine: handle.clone() };
     let settings = tokio::spawn(settings.follow(hangup, requests));
-    let context = bus::Context { engine: handle.clone(), reload, diagnosis, authorizer: Authorizer::new(bus.clone()) };
+    let authorizer = Authorizer::new(bus.clone());
+    let asking = tokio::spawn(agents.clone().serve(bus.clone(), authorizer.clone(), questions));
+    let context = bus::Context { engine: handle.clone(), reload, diagnosis, authorizer, agents: agents.clone() };
     let mirror = tokio::spawn(bus::serve(bus.clone(), context, changes));
     let claims = Claims::new(handle.clone(), host.clone());
-    let accept = tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), claims.clone()));
+    let accept =
+        tokio::spawn(net::accept::accept_loop(endpoint.clone(), admission, handle.clone(), people, claims.clone()));
     let moved = tokio::spawn(net::moved::follow(endpoint.clone(), handle.clone(), claims));
     let lan = tokio::spawn(net::lan::follow(endpoint.clone(), mdns, handle.clone()));
     // Clients that see the name see the objects, too.
@@ -158,6 +166,8 @@ pub async fn run(source: Source) -> Result<(), Failure> {
     moved.abort();
     lan.abort();
     settings.abort();
+    asking.abort();
+    agents.release(&bus).await;
     stop(handle, engine, endpoint, accept, host).await;
     failure.map_or(Ok(()), Err)
 }

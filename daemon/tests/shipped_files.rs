@@ -174,8 +174,13 @@ fn the_polkit_policy_has_the_actions_that_the_code_asks_about() {
         assert!(!one("description").is_empty() && !one("message").is_empty());
         let defaults = [one("allow_any"), one("allow_inactive"), one("allow_active")];
         let id = action.attribute("id");
-        // What may hurt this machine is asked each time.
-        let active = if id == names::action::SHARE_DEVICE_SENSITIVE { "auth_admin" } else { "auth_admin_keep" };
+        let active = match id {
+            // What may hurt this machine is asked each time.
+            names::action::SHARE_DEVICE_SENSITIVE => "auth_admin",
+            // Whoever sits here may be asked; to agree takes another action.
+            names::action::REGISTER_AGENT => "yes",
+            _ => "auth_admin_keep",
+        };
         assert_eq!(defaults, ["auth_admin", "auth_admin", active], "{id}");
     }
 }
@@ -195,13 +200,16 @@ fn the_bus_policy_allows_our_interfaces_and_nothing_else() {
                     assert_eq!(*name, names::BUS_NAME);
                     assert!(allowed.insert((*interface).to_owned()), "{interface} twice");
                 }
+                // What the daemon calls, and nobody else may.
+                ("root", "", [("send_interface", interface)]) => assert_eq!(*interface, names::interface::AGENT),
                 other => panic!("{other:?} is not a rule that this file should have"),
             }
         }
     }
     let expected: BTreeSet<_> =
-        names::interface::ALL.iter().chain(&STANDARD_INTERFACES).map(|&interface| interface.to_owned()).collect();
+        names::interface::SERVED.iter().chain(&STANDARD_INTERFACES).map(|&interface| interface.to_owned()).collect();
     assert_eq!(allowed, expected);
+    assert!(read(BUS_POLICY).contains(names::interface::AGENT), "the daemon may call agents");
 }
 
 #[test]

@@ -99,6 +99,8 @@ error_names! {
         /// The kernel lacks the virtual host controller (module `vhci_hcd`), or the daemon may not
         /// use it.
         KernelSupportMissing,
+        /// The call takes an answer of a person, and no agent is registered that could ask one.
+        NobodyToAsk,
         /// Another call ended the work: a detach during an attach, or the daemon stops.
         Cancelled,
         /// The work took longer than it may.
@@ -195,7 +197,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 30);
+        assert_eq!(ErrorName::ALL.len(), 31);
     }
 
     #[test]

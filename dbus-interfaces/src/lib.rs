@@ -14,7 +14,9 @@ pub mod xml;
 
 pub use error::{ErrorName, MethodError};
 pub use path::{attachment_path, device_path, peer_path, remote_device_path, share_path};
-pub use proxy::{AttachmentProxy, DeviceProxy, ManagerProxy, PeerProxy, RemoteDeviceProxy, ShareProxy};
+pub use proxy::{
+    AgentManagerProxy, AgentProxy, AttachmentProxy, DeviceProxy, ManagerProxy, PeerProxy, RemoteDeviceProxy, ShareProxy,
+};
 
 /// The `a{sv}` that every method takes last.
 pub type Options<'a> = std::collections::HashMap<&'a str, zbus::Variant<'a>>;

@@ -26,6 +26,8 @@ pub const NO_OBJECT: &str = "/";
 pub mod interface {
     /// The root object.
     pub const MANAGER: &str = "org.p2pusb1.Manager";
+    /// The root object: programs that ask people on the daemon's behalf.
+    pub const AGENT_MANAGER: &str = "org.p2pusb1.AgentManager";
     /// A USB device plugged into this machine.
     pub const DEVICE: &str = "org.p2pusb1.Device";
     /// A grant that offers a device to peers.
@@ -37,8 +39,14 @@ pub mod interface {
     /// A remote device in use here.
     pub const ATTACHMENT: &str = "org.p2pusb1.Attachment";
 
-    /// All of them, in the order in which they are documented.
-    pub const ALL: [&str; 6] = [MANAGER, DEVICE, SHARE, PEER, REMOTE_DEVICE, ATTACHMENT];
+    /// A program that asks people on the daemon's behalf. The daemon calls it, and nobody calls the daemon by it.
+    pub const AGENT: &str = "org.p2pusb1.Agent";
+
+    /// Those of the daemon's objects, in the order in which they are documented.
+    pub const SERVED: [&str; 7] = [MANAGER, AGENT_MANAGER, DEVICE, SHARE, PEER, REMOTE_DEVICE, ATTACHMENT];
+
+    /// All of them.
+    pub const ALL: [&str; 8] = [MANAGER, AGENT_MANAGER, DEVICE, SHARE, PEER, REMOTE_DEVICE, ATTACHMENT, AGENT];
 }
 
 /// The daemon's unit of systemd.
@@ -58,22 +66,27 @@ pub mod action {
     pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
     /// `RemoteDevice.Attach`, `RemoteDevice.AttachWithGuard`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
-    /// `Manager.CreateTicket`, `Manager.AddPeer`, `Peer.Forget`, `Peer.SetLabel`, `Peer.SetTrust`.
+    /// `Manager.CreateTicket`, `Manager.AddPeer`, `Manager.ProposePairing`, `Manager.SetAcceptingPeers`, `Peer.Forget`,
+    /// `Peer.SetLabel`, `Peer.SetTrust`; and whoever agrees to a pairing through an agent.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
     /// `Manager.Reload`.
     pub const CONFIGURE: &str = "org.p2pusb1.configure";
     /// Every method of a share or an attachment that somebody else has made, on top of its own action.
     pub const MANAGE_OTHERS: &str = "org.p2pusb1.manage-others";
 
+    /// `AgentManager.RegisterAgent`.
+    pub const REGISTER_AGENT: &str = "org.p2pusb1.register-agent";
+
     /// All of them.
-    pub const ALL: [&str; 6] =
-        [SHARE_DEVICE, SHARE_DEVICE_SENSITIVE, ATTACH_DEVICE, MANAGE_PEERS, CONFIGURE, MANAGE_OTHERS];
+    pub const ALL: [&str; 7] =
+        [SHARE_DEVICE, SHARE_DEVICE_SENSITIVE, ATTACH_DEVICE, MANAGE_PEERS, CONFIGURE, MANAGE_OTHERS, REGISTER_AGENT];
 }
 
 /// Keys of the `a{sv}` options that methods take. A key that a method does not know is an error.
 pub mod option {
     /// `Manager.CreateTicket`, type `t`: how long the ticket is good for, in microseconds. `Manager.ShareDevice`, type
-    /// `t`: how long the device is shared, in microseconds.
+    /// `t`: how long the device is shared, in microseconds. `Manager.SetAcceptingPeers`, type `t`: how long machines may
+    /// ask, in microseconds.
     pub const EXPIRES_USEC: &str = "expires-usec";
     /// `Manager.CreateTicket`, type `o`: the only share that the paired machine may use.
     pub const SHARE: &str = "share";
@@ -110,6 +123,18 @@ pub const TICKET_LIFETIME_MAX_USEC: u64 = 7 * 24 * 3600 * 1_000_000;
 pub const ACCESS_MIN_USEC: u64 = 1_000_000;
 /// The longest time for which a machine can be paired, but for good: a year, in microseconds.
 pub const ACCESS_MAX_USEC: u64 = 365 * 24 * 3600 * 1_000_000;
+
+/// How long machines may ask to be paired when `expires-usec` is not given: five minutes, in microseconds.
+pub const ACCEPTING_DEFAULT_USEC: u64 = 300_000_000;
+/// The shortest time for which machines may ask to be paired: one second, in microseconds.
+pub const ACCEPTING_MIN_USEC: u64 = 1_000_000;
+/// The longest time for which machines may ask to be paired: one hour, in microseconds.
+pub const ACCEPTING_MAX_USEC: u64 = 3600 * 1_000_000;
+
+/// What an agent can do: show a code, and have somebody say yes or no. See `AgentManager.RegisterAgent`.
+pub const AGENT_CAPABILITY_CONFIRM: &str = "confirm";
+/// How many agents can be registered at a time.
+pub const AGENTS_MAX: usize = 16;
 
 /// The shortest time for which a device can be shared: one second, in microseconds.
 pub const SHARE_LIFETIME_MIN_USEC: u64 = 1_000_000;

@@ -14,7 +14,9 @@ use std::{
 
 use futures_lite::StreamExt as _;
 use p2pusb_dbus::{
-    AttachmentProxy, DeviceProxy, ManagerProxy, Options, PeerProxy, RemoteDeviceProxy, ShareProxy, names::ROOT_PATH,
+    AgentManagerProxy, AgentProxy, AttachmentProxy, DeviceProxy, ManagerProxy, Options, PeerProxy, RemoteDeviceProxy,
+    ShareProxy,
+    names::{BUS_NAME, ROOT_PATH},
     xml,
 };
 use zbus::{Connection, Message, MessageStream, ObjectPath, Variant, conn::Builder, message::Type};
@@ -94,6 +96,7 @@ fn answer(interface: &Interface<'_>, call: &Message, asked: &Mutex<Asked>) -> Me
                     reply.build(&(ObjectPath::from_static_str(ROOT_PATH).unwrap(), guard))
                 }
                 "a(sss)" => reply.build(&vec![("a", "b", "c")]),
+                "b" => reply.build(&true),
                 "o" => reply.build(&ObjectPath::from_static_str(ROOT_PATH).unwrap()),
                 other => panic!("the XML has a reply that this test has no value for: {other}"),
             }
@@ -158,7 +161,7 @@ macro_rules! agrees {
         async fn $test() {
             let name = p2pusb_dbus::names::interface::$name;
             let (connection, asked) = connect(name, xml::$xml).await;
-            let $p = $proxy::builder(&connection).path(ROOT_PATH).build().await.unwrap();
+            let $p = $proxy::builder(&connection).destination(BUS_NAME).path(ROOT_PATH).build().await.unwrap();
             $($p.$property().await.unwrap_or_else(|error| panic!("{}: {error}", stringify!($property)));)*
             $calls
             complete(name, xml::$xml, &[$(stringify!($property)),*], &asked);
@@ -171,16 +174,31 @@ agrees!(
     ManagerProxy,
     MANAGER,
     MANAGER,
-    [version endpoint_id state probing relay_mode features discovered problems recently_ended],
+    [version endpoint_id state probing accepting_peers relay_mode features discovered problems recently_ended],
     |p| {
         let options = Options::from([("force", true.into())]);
         p.create_ticket(&options).await.unwrap();
         p.add_peer("ticket", &options).await.unwrap();
+        p.propose_pairing("id", &options).await.unwrap();
+        p.set_accepting_peers(true, &options).await.unwrap();
         p.share_device(&ObjectPath::from_static_str("/a").unwrap(), &options).await.unwrap();
         p.reload(&options).await.unwrap();
         p.diagnose(&options).await.unwrap();
     }
 );
+
+agrees!(agent_manager, AgentManagerProxy, AGENT_MANAGER, AGENT_MANAGER, [], |p| {
+    let agent = ObjectPath::from_static_str("/a").unwrap();
+    p.register_agent(&agent, "confirm", &Options::new()).await.unwrap();
+    p.unregister_agent(&agent, &Options::new()).await.unwrap();
+});
+
+agrees!(agent, AgentProxy, AGENT, AGENT, [], |p| {
+    assert!(p.request_pairing("id", "label", "012345", &Options::new()).await.unwrap());
+    // Nobody answers it; the next answer comes after it.
+    p.release().await.unwrap();
+    p.cancel().await.unwrap();
+});
 
 agrees!(
     device,

@@ -13,6 +13,9 @@
 declare -A ACTIONS=(
     [Manager.CreateTicket]=manage-peers
     [Manager.AddPeer]=manage-peers
+    [Manager.ProposePairing]=manage-peers
+    [Manager.SetAcceptingPeers]=manage-peers
+    [AgentManager.RegisterAgent]=register-agent
     [Manager.ShareDevice]=share-device
     [Manager.Reload]=configure
     [Share.Revoke]=share-device
@@ -26,8 +29,8 @@ declare -A ACTIONS=(
     [RemoteDevice.AttachWithGuard]=attach-device
     [Attachment.Detach]=attach-device
 )
-# Members that change nothing: everybody may call them.
-READING=(Manager.Diagnose)
+# Members that change nothing, or what the caller itself has said: everybody may call them.
+READING=(Manager.Diagnose AgentManager.UnregisterAgent)
 # An option that no method has: whoever passes the gate is told so, and nothing happens.
 NO_OPTION=(1 no-such-option b true)
 RULES=/etc/polkit-1/rules.d/10-lab.rules
@@ -118,7 +121,7 @@ bus_call A "$BUS_ROOT" Manager AddPeer 'sa{sv}' "${ticket#s }" 0
 wait_for 10 'A is offered a disk' offered A C 'Lab other'
 remote=$(remote_device A C 'Lab other')
 attachment=$(bus_call A "$remote" RemoteDevice Attach 'a{sv}' 0 | tr -d '"')
-declare -A objects=([Manager]=$BUS_ROOT [Share]=$share [Peer]=$(peer_object A C) [RemoteDevice]=$remote
+declare -A objects=([Manager]=$BUS_ROOT [AgentManager]=$BUS_ROOT [Share]=$share [Peer]=$(peer_object A C) [RemoteDevice]=$remote
     [Attachment]=${attachment#o }) table=()
 heads=member$'\t'action
 
@@ -169,8 +172,10 @@ systemctl mask --runtime --now polkit
 walk 'root, no polkit' root no allowed
 walk 'no polkit' nobody yes denied
 for member in "${READING[@]}"; do
-    expect_equal "$member, which changes nothing" allowed \
-        "$(outcome nobody no "${objects[${member%.*}]}" "$member" 'a{sv}')"
+    signature=$(busctl introspect "$BUS_NAME" "${objects[${member%.*}]}" "$BUS_NAME.${member%.*}" |
+        awk -v name=".${member#*.}" '$1 == name { print $3 }')
+    expect_equal "$member, which is free" allowed \
+        "$(outcome nobody no "${objects[${member%.*}]}" "$member" "$signature")"
 done
 
 step 'what came of it'

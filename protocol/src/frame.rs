@@ -109,6 +109,10 @@ pub(crate) enum Kind {
     PairRequest = 0x0101,
     PairAccepted = 0x0102,
     PairRefused = 0x0103,
+    PairProposal = 0x0104,
+    PairChallenge = 0x0105,
+    PairReveal = 0x0106,
+    PairAgreed = 0x0107,
     // Lanes: 0x02xx.
     LaneOpen = 0x0201,
     Submit = 0x0202,
@@ -135,6 +139,10 @@ impl Kind {
         Self::PairRequest,
         Self::PairAccepted,
         Self::PairRefused,
+        Self::PairProposal,
+        Self::PairChallenge,
+        Self::PairReveal,
+        Self::PairAgreed,
         Self::LaneOpen,
         Self::Submit,
         Self::Complete,
@@ -170,6 +178,10 @@ impl Kind {
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
             Self::PairRefused => "pair-refused",
+            Self::PairProposal => "pair-proposal",
+            Self::PairChallenge => "pair-challenge",
+            Self::PairReveal => "pair-reveal",
+            Self::PairAgreed => "pair-agreed",
             Self::LaneOpen => "lane-open",
             Self::Submit => "submit",
             Self::Complete => "complete",
@@ -248,7 +260,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=14).chain(0x101..=0x103).chain(0x201..=0x204).collect();
+        let expected: Vec<u16> = (1..=14).chain(0x101..=0x107).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

@@ -6,8 +6,8 @@
 //! # Connections
 //!
 //! Two daemons that are paired hold a QUIC connection with the ALPN [`ALPN`]. Who the other one is, is
-//! settled by the keys of that connection and not by anything said here. A daemon that has a ticket and
-//! is not paired yet uses [`PAIRING_ALPN`], on which one [`PairingMessage`] goes each way.
+//! settled by the keys of that connection and not by anything said here. A daemon that is not
+//! paired yet uses [`PAIRING_ALPN`], on which [`PairingMessage`]s show a ticket, or lead to a code that people compare.
 //!
 //! The *importer* uses a device that is plugged into the *exporter*. It opens one bidirectional stream, the
 //! *control stream*, on which both speak [`ControlMessage`]s: a [`Hello`] each, then the devices that the
@@ -69,6 +69,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod agreement;
 pub mod close;
 pub mod control;
 pub mod device;
@@ -89,6 +90,7 @@ pub mod version;
 mod wire_enum;
 
 pub use address::PeerAddress;
+pub use agreement::{COMMITMENT_LEN, Code, Commitment, NONCE_LEN, Nonce};
 pub use close::CloseCode;
 pub use control::{Attach, AttachRefused, Attached, ControlMessage, Ending, Hello, Resume, Resumed};
 pub use device::{InterfaceClass, OfferedDevice, Speed};
@@ -99,7 +101,9 @@ pub use importer_lane::ImporterLane;
 pub use iso::IsoPacket;
 pub use lane::{Complete, LaneMessage, LanePosition, Submit};
 pub use limits::*;
-pub use pairing::{PairRequest, PairingMessage, TICKET_SECRET_LEN, TicketRefusal, TicketSecret};
+pub use pairing::{
+    PairChallenge, PairProposal, PairRefusal, PairRequest, PairingMessage, TICKET_SECRET_LEN, TicketSecret,
+};
 pub use session::{EndReason, Refusal, SessionId};
 pub use text::clip;
 pub use urb::{Direction, UrbFlags, UrbStatus};

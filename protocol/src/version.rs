@@ -4,7 +4,7 @@
 /// different major versions do not even agree on a connection.
 pub const ALPN: &[u8] = b"p2pusb/1";
 
-/// ALPN of the connections that redeem a ticket. It is apart from [`ALPN`] because it is the only one
+/// ALPN of the connections by which machines are paired. It is apart from [`ALPN`] because it is the only one
 /// on which a stranger is listened to.
 pub const PAIRING_ALPN: &[u8] = b"p2pusb-pair/1";
 
@@ -14,4 +14,5 @@ pub const MAJOR: u16 = 1;
 /// Minor version. It grows when messages or fields are added; both sides use what both know.
 ///
 /// * 1: `Ending`, and the end reasons `SessionLimit` and `HoursOver`.
-pub const MINOR: u16 = 1;
+/// * 2: pairing by agreement.
+pub const MINOR: u16 = 2;

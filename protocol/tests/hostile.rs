@@ -1,8 +1,8 @@
 //! What a peer must not send is refused, and nothing that it sends makes this side panic.
 
 use p2pusb_protocol::{
-    Complete, ControlMessage, Direction, FieldError, Hello, LaneMessage, MAX_TEXT, MAX_URB_LEN, PREFIX_LEN,
-    PairRequest, PairingMessage, ProtocolError, SessionId, Submit, TicketSecret, UrbFlags, UrbStatus,
+    Commitment, Complete, ControlMessage, Direction, FieldError, Hello, LaneMessage, MAX_TEXT, MAX_URB_LEN, PREFIX_LEN,
+    PairProposal, PairRequest, PairingMessage, ProtocolError, SessionId, Submit, TicketSecret, UrbFlags, UrbStatus,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -148,6 +148,9 @@ fn another_major_version_is_told_from_its_first_two_fields() {
     assert_eq!(ControlMessage::decode(0x0001, &header), Ok(Some(ControlMessage::Hello(hello))));
     let request = PairRequest { major: 2, minor: 7, secret: TicketSecret([0; 16]), label, addresses };
     assert_eq!(PairingMessage::decode(0x0101, &header), Ok(Some(PairingMessage::Request(request))));
+    let (label, addresses) = (String::new(), Vec::new());
+    let proposal = PairProposal { major: 2, minor: 7, commitment: Commitment([0; 32]), label, addresses };
+    assert_eq!(PairingMessage::decode(0x0104, &header), Ok(Some(PairingMessage::Proposal(proposal))));
 }
 
 #[test]
@@ -160,7 +163,7 @@ fn a_newer_minor_version_is_understood() {
 
 #[test]
 fn values_of_enums_from_the_future_have_a_meaning() {
-    use p2pusb_protocol::{AttachRefused, EndReason, Refusal, TicketRefusal};
+    use p2pusb_protocol::{AttachRefused, EndReason, PairRefusal, Refusal};
 
     let session = SessionId(1);
     let completed = LaneMessage::Complete(Complete { seq: 1, status: UrbStatus::Failed, actual_length: 0, packets: 0 });
@@ -171,7 +174,7 @@ fn values_of_enums_from_the_future_have_a_meaning() {
     let refused =
         ControlMessage::AttachRefused(AttachRefused { session, reason: Refusal::Failed, detail: String::new() });
     assert_eq!(ControlMessage::decode(0x0007, &[1, 200, 0]), Ok(Some(refused)));
-    let refused = PairingMessage::Refused(TicketRefusal::Unknown);
+    let refused = PairingMessage::Refused(PairRefusal::Unknown);
     assert_eq!(PairingMessage::decode(0x0103, &[200]), Ok(Some(refused)));
     let submitted = LaneMessage::Submit(Submit {
         seq: 1,

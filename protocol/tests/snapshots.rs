@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass, IsoPacket,
-    LaneMessage, LanePosition, MAJOR, MINOR, OfferedDevice, PREFIX_LEN, PairRequest, PairingMessage, PeerAddress,
-    Prefix, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal, TicketSecret, UrbFlags, UrbStatus, iso,
+    Attach, AttachRefused, Attached, Commitment, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass,
+    IsoPacket, LaneMessage, LanePosition, MAJOR, MINOR, Nonce, OfferedDevice, PREFIX_LEN, PairChallenge, PairProposal,
+    PairRefusal, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal, Resume, Resumed, SessionId, Speed, Submit,
+    TicketSecret, UrbFlags, UrbStatus, iso,
 };
 
 /// A frame as pieces of hex with their meaning.
@@ -77,7 +78,7 @@ fn hello() {
             ("55 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "major"),
-            ("01", "minor"),
+            ("02", "minor"),
             ("00", "features"),
             ("b4 24", "instance: 1234"),
             ("0b 70 32 70 75 73 62 64 20 31 2e 30", "software: p2pusbd 1.0"),
@@ -347,7 +348,7 @@ fn pair_request() {
             ("28 00", "length of the header"),
             ("00 00 00 00", "length of the payload"),
             ("01", "major"),
-            ("01", "minor"),
+            ("02", "minor"),
             ("30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66", "secret"),
             ("04 64 65 73 6b", "label: desk"),
             ("01", "number of addresses"),
@@ -375,7 +376,7 @@ fn pair_accepted() {
 #[test]
 fn pair_refused() {
     assert_pairing(
-        &PairingMessage::Refused(TicketRefusal::Expired),
+        &PairingMessage::Refused(PairRefusal::Expired),
         &[
             ("03 01", "kind"),
             ("01 00", "length of the header"),
@@ -383,6 +384,52 @@ fn pair_refused() {
             ("02", "reason: expired"),
         ],
     );
+}
+
+#[test]
+fn pair_proposal() {
+    let message = PairingMessage::Proposal(PairProposal {
+        major: MAJOR,
+        minor: MINOR,
+        commitment: Commitment([7; 32]),
+        label: "desk".into(),
+        addresses: Vec::new(),
+    });
+    let commitment = ["07"; 32].join(" ");
+    let snapshot = [
+        ("04 01", "kind"),
+        ("28 00", "length of the header"),
+        ("00 00 00 00", "length of the payload"),
+        ("01", "major"),
+        ("02", "minor"),
+        (commitment.leak(), "commitment"),
+        ("04 64 65 73 6b", "label: desk"),
+        ("00", "number of addresses"),
+    ];
+    assert_pairing(&message, &snapshot);
+}
+
+#[test]
+fn pair_challenge_and_reveal() {
+    let nonce: &'static str = ["09"; 32].join(" ").leak();
+    let message = PairingMessage::Challenge(PairChallenge { nonce: Nonce([9; 32]), label: "desk".into() });
+    let snapshot = [
+        ("05 01", "kind"),
+        ("25 00", "length of the header"),
+        ("00 00 00 00", "length of the payload"),
+        (nonce, "nonce"),
+        ("04 64 65 73 6b", "label: desk"),
+    ];
+    assert_pairing(&message, &snapshot);
+    let reveal = PairingMessage::Reveal { nonce: Nonce([9; 32]) };
+    let length = "length of the header";
+    assert_pairing(&reveal, &[("06 01", "kind"), ("20 00", length), ("00 00 00 00", "no payload"), (nonce, "nonce")]);
+}
+
+#[test]
+fn pair_agreed() {
+    let snapshot = [("07 01", "kind"), ("00 00", "length of the header"), ("00 00 00 00", "length of the payload")];
+    assert_pairing(&PairingMessage::Agreed, &snapshot);
 }
 
 #[test]
@@ -580,15 +627,19 @@ fn the_numbers_of_enums() {
     assert_eq!(numbers(&speeds, attached, 3), (0..=5).collect::<Vec<u8>>());
 
     let tickets = [
-        TicketRefusal::Unknown,
-        TicketRefusal::Used,
-        TicketRefusal::Expired,
-        TicketRefusal::Version,
-        TicketRefusal::NotShared,
+        PairRefusal::Unknown,
+        PairRefusal::Used,
+        PairRefusal::Expired,
+        PairRefusal::Version,
+        PairRefusal::NotShared,
+        PairRefusal::NotAccepting,
+        PairRefusal::Busy,
+        PairRefusal::Declined,
+        PairRefusal::Cheated,
     ];
-    assert_eq!(tickets, TicketRefusal::ALL);
+    assert_eq!(tickets, PairRefusal::ALL);
     let refused = |reason| PairingMessage::Refused(reason).encode();
-    assert_eq!(numbers(&tickets, refused, 1), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&tickets, refused, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 
     let completed = |status| {
         let (seq, actual_length) = (1, 0);

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use zbus::{Connection, conn::Builder};
 use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
 
-use super::{Context, mirror::QUIET, paths, serve};
+use super::{Context, agents::Agents, mirror::QUIET, paths, serve};
 use crate::{
     attach::Counters,
     config::{Config, Grace, Network, Source},
@@ -29,6 +29,7 @@ use crate::{
     },
     net::{self, Admission},
     peer::PeerId,
+    people::People,
     policy::{Accept, Authorizer, PeerNames, Terms},
     reload::Reload,
     store::{PeerRecord, Store},
@@ -36,13 +37,19 @@ use crate::{
 
 const EMITS: &str = "org.freedesktop.DBus.Property.EmitsChangedSignal";
 
-/// The one interface of the project in a description.
+/// An interface of the project in a description. The root object has two, every other one.
 fn interface_of(name: &str, text: &str) -> Interface<'static> {
     let node = Node::from_reader(text.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let ours: Vec<_> =
-        node.interfaces().iter().filter(|interface| interface.name().starts_with("org.p2pusb1")).collect();
-    assert_eq!(ours.iter().map(|ours| ours.name().to_string()).collect::<Vec<_>>(), [name]);
-    ours[0].to_owned()
+    let mut ours: BTreeMap<_, _> = node
+        .interfaces()
+        .iter()
+        .filter(|interface| interface.name().starts_with("org.p2pusb1"))
+        .map(|interface| (interface.name().to_string(), interface.to_owned()))
+        .collect();
+    let found = ours.remove(name).unwrap_or_else(|| panic!("no {name}"));
+    let root = [interface::MANAGER, interface::AGENT_MANAGER];
+    assert!(ours.keys().all(|other| root.contains(&other.as_str()) && root.contains(&name)), "{name} beside {ours:?}");
+    found
 }
 
 fn argument(arg: &Arg<'_>, default: ArgDirection) -> String {
@@ -105,6 +112,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
         Object::Manager(ManagerView {
             state: "running",
             probing: false,
+            accepting_peers: false,
             endpoint_id: peer,
             relay_mode: "none",
             discovered: vec![(peer, "desk".to_owned())],
@@ -193,14 +201,20 @@ async fn client() -> (Connection, PeerId, tempfile::TempDir) {
         grace: Grace::default(),
         accept: Accept::default(),
         rules: Default::default(),
+        people: People::new().0,
         devices: Vec::new(),
     };
     let (engine, handle, mut changes) = Engine::new(inputs).unwrap();
     tokio::spawn(engine.run());
 
     let (show, shown) = mpsc::channel(64);
-    let context =
-        Context { engine: handle, reload: Reload::new().0, diagnosis, authorizer: Authorizer::new(server.clone()) };
+    let context = Context {
+        engine: handle,
+        reload: Reload::new().0,
+        diagnosis,
+        authorizer: Authorizer::new(server.clone()),
+        agents: Agents::default(),
+    };
     tokio::spawn(serve(server, context, shown));
     for object in objects(peer.into()) {
         show.send(Change::Set(Box::new(object))).await.unwrap();
@@ -233,19 +247,21 @@ async fn every_object_is_what_its_description_says() {
     let remote = "00c0ffee".to_owned();
     let objects = [
         (interface::MANAGER, ObjectId::Manager),
+        (interface::AGENT_MANAGER, ObjectId::Manager),
         (interface::DEVICE, ObjectId::Device("1-1".parse().unwrap())),
         (interface::SHARE, ObjectId::Share(remote.clone())),
         (interface::PEER, ObjectId::Peer(peer)),
         (interface::REMOTE_DEVICE, ObjectId::RemoteDevice(peer, remote)),
         (interface::ATTACHMENT, ObjectId::Attachment(1)),
     ];
-    assert_eq!(objects.each_ref().map(|(name, _)| *name), xml::ALL.map(|(name, _)| name));
+    assert_eq!(objects.each_ref().map(|(name, _)| *name), interface::SERVED);
     let mut differences = String::new();
-    for ((name, id), (_, text)) in objects.into_iter().zip(xml::ALL) {
+    let text = |name: &str| xml::ALL.into_iter().find(|(other, _)| *other == name).unwrap().1;
+    for (name, id) in objects {
         let introspectable = Some("org.freedesktop.DBus.Introspectable");
         let answer = client.call_method(None::<&str>, paths::of(&id), introspectable, "Introspect", &()).await.unwrap();
         let live: String = answer.body().deserialize().unwrap();
-        let (live, written) = (members(&interface_of(name, &live)), members(&interface_of(name, text)));
+        let (live, written) = (members(&interface_of(name, &live)), members(&interface_of(name, text(name))));
         for line in written.difference(&live) {
             differences += &format!("\n{name}: only in the XML: {line}");
         }

@@ -3,15 +3,17 @@
 use p2pusb_dbus::{MethodError, names::action};
 use zbus::message::Header;
 
+use super::agents::Agents;
 use crate::{diagnose::Diagnosis, engine::EngineHandle, policy::Authorizer, reload::Reload};
 
-/// The engine, who reads the settings, what there is to diagnose, and the gate.
+/// The engine, who reads the settings, what there is to diagnose, the gate, and who can ask people.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) engine: EngineHandle,
     pub(crate) reload: Reload,
     pub(crate) diagnosis: Diagnosis,
     pub(crate) authorizer: Authorizer,
+    pub(crate) agents: Agents,
 }
 
 impl Context {

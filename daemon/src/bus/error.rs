@@ -28,6 +28,7 @@ impl From<Error> for MethodError {
             Error::TicketUsed => ErrorName::TicketUsed,
             Error::NoFreePort(_) => ErrorName::NoFreePort,
             Error::KernelSupportMissing(_) => ErrorName::KernelSupportMissing,
+            Error::NobodyToAsk => ErrorName::NobodyToAsk,
             Error::Cancelled(_) => ErrorName::Cancelled,
             Error::TimedOut(_) => ErrorName::TimedOut,
             Error::LimitReached { .. } => ErrorName::LimitReached,

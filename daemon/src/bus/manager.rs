@@ -1,19 +1,19 @@
 //! `org.p2pusb1.Manager`
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use p2pusb_dbus::{
     MethodError,
     names::{
-        ACCESS_MAX_USEC, ACCESS_MIN_USEC, TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC,
-        TICKET_LIFETIME_MIN_USEC, action,
+        ACCEPTING_DEFAULT_USEC, ACCEPTING_MAX_USEC, ACCEPTING_MIN_USEC, ACCESS_MAX_USEC, ACCESS_MIN_USEC,
+        TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC, action,
         option::{ACCESS_USEC, EXPIRES_USEC, FORCE, PEERS, SHARE},
     },
     path,
 };
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{context::Context, options::Options, paths, shown::Shown};
+use super::{agent_manager::caller, context::Context, options::Options, paths, shown::Shown};
 use crate::{
     engine::{ShareWish, TicketWish, view::ManagerView},
     error::Error,
@@ -86,6 +86,41 @@ impl Manager {
         Ok(paths::peer(self.context.settled(result).await?))
     }
 
+    #[zbus(out_args("peer"))]
+    async fn propose_pairing(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        endpoint_id: String,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<OwnedObjectPath, MethodError> {
+        self.context.authorize(&header, action::MANAGE_PEERS, &[("verb", "pair")]).await?;
+        Options::new(options).done()?;
+        let caller = caller(&header)?;
+        if !self.context.agents.is_somebody_there(&caller) {
+            return Err(Error::NobodyToAsk.into());
+        }
+        let result = self.context.engine.propose_pairing(endpoint_id, Some(caller)).await;
+        Ok(paths::peer(self.context.settled(result).await?))
+    }
+
+    async fn set_accepting_peers(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        accepting: bool,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.context.authorize(&header, action::MANAGE_PEERS, &[("verb", "pair")]).await?;
+        let mut options = Options::new(options);
+        let wait: u64 = options.take(EXPIRES_USEC)?.unwrap_or(ACCEPTING_DEFAULT_USEC);
+        options.done()?;
+        if !(ACCEPTING_MIN_USEC..=ACCEPTING_MAX_USEC).contains(&wait) {
+            let (min, max) = (ACCEPTING_MIN_USEC, ACCEPTING_MAX_USEC);
+            return Err(Error::InvalidArgs(format!("{EXPIRES_USEC} is {wait}; it must be from {min} to {max}")).into());
+        }
+        let result = self.context.engine.set_accepting(accepting.then(|| Duration::from_micros(wait))).await;
+        self.context.settled(result).await
+    }
+
     #[zbus(out_args("share"))]
     async fn share_device(
         &self,
@@ -155,6 +190,11 @@ impl Manager {
     #[zbus(property)]
     fn probing(&self) -> bool {
         self.view.now().probing
+    }
+
+    #[zbus(property)]
+    fn accepting_peers(&self) -> bool {
+        self.view.now().accepting_peers
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -15,8 +15,8 @@ use zbus::{
 };
 
 use super::{
-    attachment::Attachment, context::Context, device::Device, manager::Manager, paths, peer::Peer,
-    remote_device::RemoteDevice, share::Share, shown::Shown,
+    agent_manager::AgentManager, attachment::Attachment, context::Context, device::Device, manager::Manager, paths,
+    peer::Peer, remote_device::RemoteDevice, share::Share, shown::Shown,
 };
 use crate::engine::view::{
     AttachmentView, Change, DeviceView, ManagerView, Object, ObjectId, PeerView, RemoteDeviceView, ShareView,
@@ -35,7 +35,9 @@ enum Exported {
 /// Shows everything that the engine says, until it says no more.
 pub(crate) async fn serve(bus: Connection, context: Context, mut changes: mpsc::Receiver<Change>) -> zbus::Result<()> {
     let mut mirror = Mirror { bus, context, exported: BTreeMap::new() };
-    mirror.bus.object_server().at(ROOT_PATH, ObjectManager).await?;
+    let server = mirror.bus.object_server();
+    server.at(ROOT_PATH, ObjectManager).await?;
+    server.at(ROOT_PATH, AgentManager { context: mirror.context.clone() }).await?;
     while let Some(change) = changes.recv().await {
         match change {
             Change::Set(object) => mirror.set(*object).await?,

@@ -4,6 +4,8 @@
 //! engine; properties show the engine's last view (`mirror`). What each member means is written in
 //! `dbus-interfaces/`.
 
+mod agent_manager;
+pub(crate) mod agents;
 mod attachment;
 #[cfg(test)]
 mod conformance;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use p2pusb_protocol::{EndReason, PeerAddress, Refusal, TicketRefusal};
+use p2pusb_protocol::{EndReason, PairRefusal, PeerAddress, Refusal};
 use tokio::sync::oneshot;
+use zbus::names::OwnedUniqueName;
 
 use super::handle::{AttachWish, Grant, ShareWish, TicketWish};
 use crate::{
@@ -53,6 +54,17 @@ pub(super) enum Command {
     AddPeer {
         ticket: String,
         reply: Reply<PeerId>,
+    },
+    /// Asks a machine to be paired with this one, by its endpoint id as it was typed.
+    ProposePairing {
+        peer: String,
+        by: Option<OwnedUniqueName>,
+        reply: Reply<PeerId>,
+    },
+    /// Machines may ask to be paired, for so long; or no longer.
+    SetAccepting {
+        wait: Option<Duration>,
+        reply: Reply<()>,
     },
     SetLabel {
         peer: PeerId,
@@ -108,7 +120,7 @@ pub(super) enum Command {
         secret: Secret,
         label: String,
         addresses: Vec<PeerAddress>,
-        reply: oneshot::Sender<Result<(), TicketRefusal>>,
+        reply: oneshot::Sender<Result<(), PairRefusal>>,
     },
     Claim {
         peer: PeerId,
@@ -158,6 +170,17 @@ pub(super) enum Command {
     },
     NobodyFound,
 
+    // The network: machines that want to be paired.
+    HearProposal {
+        peer: PeerId,
+        reply: oneshot::Sender<Result<(), PairRefusal>>,
+    },
+    Declined {
+        peer: PeerId,
+    },
+
+    /// The time may be over for which machines may ask to be paired.
+    AcceptingOver,
     /// The time may be over for which a peer was paired.
     AccessOver {
         peer: PeerId,

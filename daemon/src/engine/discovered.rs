@@ -9,6 +9,15 @@ use tracing::debug;
 use super::Engine;
 use crate::peer::PeerId;
 
+/// A machine that was found on the local network and is not paired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// What it calls itself.
+    pub(super) label: String,
+    /// Where it says that it is.
+    pub(super) addresses: Vec<PeerAddress>,
+}
+
 /// Machines that are not paired and are shown as found. Who floods the network hides others at most.
 const MAX_DISCOVERED: usize = 64;
 /// A paired peer is dialled at most this often for being found, or a flood would have every attempt begin anew.
@@ -24,10 +33,11 @@ impl Engine {
             return self.found_peer(id, addresses);
         }
         let label = clip(label.trim()).trim().to_owned();
-        let is_news = self.discovered.get(&id) != Some(&label);
+        let found = Found { label, addresses };
+        let is_news = self.discovered.get(&id) != Some(&found);
         if is_news && (self.discovered.contains_key(&id) || self.discovered.len() < MAX_DISCOVERED) {
-            debug!(P2PUSB_PEER = id.short(), "{label} is on the local network");
-            self.discovered.insert(id, label);
+            debug!(P2PUSB_PEER = id.short(), "{} is on the local network", found.label);
+            self.discovered.insert(id, found);
             self.publish_manager().await;
         }
     }
@@ -63,6 +73,6 @@ impl Engine {
     /// Those that are not paired, with what they call themselves.
     pub(super) fn strangers(&self) -> Vec<(PeerId, String)> {
         let strangers = self.discovered.iter().filter(|(id, _)| !self.peers.contains_key(id));
-        strangers.map(|(id, label)| (*id, label.clone())).collect()
+        strangers.map(|(id, found)| (*id, found.label.clone())).collect()
     }
 }

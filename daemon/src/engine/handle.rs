@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use p2pusb_protocol::{EndReason, OfferedDevice, PeerAddress, Refusal, TicketRefusal};
+use p2pusb_protocol::{EndReason, OfferedDevice, PairRefusal, PeerAddress, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use zbus::names::OwnedUniqueName;
 
 use super::{
     command::{Command, Reply},
@@ -178,6 +179,37 @@ impl EngineHandle {
         self.call(|reply| Command::AddPeer { ticket, reply }).await
     }
 
+    /// Asks a machine to be paired with this one, by its endpoint id; answers when both sides have agreed and each knows
+    /// the other. `by` is asked here before others are.
+    pub async fn propose_pairing(&self, peer: String, by: Option<OwnedUniqueName>) -> Result<PeerId> {
+        self.call(|reply| Command::ProposePairing { peer, by, reply }).await
+    }
+
+    /// Lets machines ask to be paired for so long, or no longer.
+    pub async fn set_accepting(&self, wait: Option<Duration>) -> Result<()> {
+        self.call(|reply| Command::SetAccepting { wait, reply }).await
+    }
+
+    pub(super) async fn accepting_over(&self) {
+        self.tell(Command::AcceptingOver).await;
+    }
+
+    /// A machine wants to be paired: whether somebody shall be asked.
+    pub(crate) async fn hear_proposal(&self, peer: PeerId) -> Result<(), PairRefusal> {
+        let answer = self.ask(|reply| Command::HearProposal { peer, reply }).await;
+        answer.unwrap_or(Err(PairRefusal::NotAccepting))
+    }
+
+    /// Somebody does not want to be paired with this machine.
+    pub(crate) async fn declined(&self, peer: PeerId) {
+        self.tell(Command::Declined { peer }).await;
+    }
+
+    /// Both sides have agreed.
+    pub(crate) async fn agreed(&self, paired: Paired) -> Result<()> {
+        self.call(|reply| Command::Paired { paired, reply }).await.map(|_| ())
+    }
+
     /// Calls a peer something else.
     pub async fn set_label(&self, peer: PeerId, label: String) -> Result<()> {
         self.call(|reply| Command::SetLabel { peer, label, reply }).await
@@ -256,9 +288,9 @@ impl EngineHandle {
         secret: Secret,
         label: String,
         addresses: Vec<PeerAddress>,
-    ) -> Result<(), TicketRefusal> {
+    ) -> Result<(), PairRefusal> {
         let answer = self.ask(|reply| Command::Redeem { peer, secret, label, addresses, reply }).await;
-        answer.unwrap_or(Err(TicketRefusal::Unknown))
+        answer.unwrap_or(Err(PairRefusal::Unknown))
     }
 
     pub(crate) async fn claim(&self, peer: PeerId, share: String, stop: Stop) -> Result<Grant, (Refusal, String)> {

@@ -4,6 +4,7 @@
 //! what others see of it ([`view`]). Nothing in it waits for the network or a device: what takes time runs
 //! in tasks that report back with commands of their own. URBs never come here.
 
+mod agreement;
 mod attachments;
 mod command;
 mod derived;

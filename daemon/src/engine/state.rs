@@ -17,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    agreement::Accepting,
     attachments::Attachment,
     command::Command,
     derived,
+    discovered::Found,
     handle::{COMMAND_QUEUE, EngineHandle, Offers},
     peers::Peer,
     shares::Share,
@@ -32,6 +34,7 @@ use crate::{
     error::{Error, Result},
     net::Admission,
     peer::PeerId,
+    people::People,
     policy::{Accept, Rule, Rules},
     store::{Store, StoreError, TicketRecord},
     usb::{BusPath, DeviceInfo},
@@ -61,6 +64,8 @@ pub(crate) struct Inputs {
     pub(crate) accept: Accept,
     /// What the settings say of devices.
     pub(crate) rules: Rules,
+    /// Who can be asked here.
+    pub(crate) people: People,
     /// What is plugged in at the start.
     pub(crate) devices: Vec<DeviceInfo>,
 }
@@ -85,8 +90,12 @@ pub struct Engine {
     pub(super) last_attachment: u32,
     pub(super) last_session: u64,
     pub(super) tickets: Vec<TicketRecord>,
-    /// Machines that were found on the local network and are not paired, with what they call themselves.
-    pub(super) discovered: BTreeMap<PeerId, String>,
+    /// Machines that were found on the local network and are not paired, by their keys.
+    pub(super) discovered: BTreeMap<PeerId, Found>,
+    /// Machines may ask to be paired.
+    pub(super) accepting: Option<Accepting>,
+    /// Who can be asked here.
+    pub(super) people: People,
     pub(super) recently_ended: VecDeque<EndedView>,
     pub(super) offers: watch::Sender<Offers>,
     pub(super) kernel: Arc<dyn VirtualHost>,
@@ -120,7 +129,8 @@ impl Engine {
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
         let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
-        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, rules, devices } = inputs;
+        let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, rules, people, devices } =
+            inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
         let id_key = derived::id_key(endpoint.secret_key());
         let mut engine = Self {
@@ -140,6 +150,8 @@ impl Engine {
             last_attachment: 0,
             last_session: 0,
             discovered: BTreeMap::new(),
+            accepting: None,
+            people,
             recently_ended: VecDeque::new(),
             offers,
             kernel,
@@ -219,6 +231,16 @@ impl Engine {
                 let _ = reply.send(result);
             }
             Command::AddPeer { ticket, reply } => self.add_peer(&ticket, reply),
+            Command::ProposePairing { peer, by, reply } => self.propose_pairing(&peer, by, reply),
+            Command::SetAccepting { wait, reply } => {
+                let result = self.set_accepting(wait).await;
+                let _ = reply.send(result);
+            }
+            Command::AcceptingOver => self.accepting_over().await,
+            Command::HearProposal { peer, reply } => {
+                let _ = reply.send(self.hear_proposal(peer));
+            }
+            Command::Declined { peer } => self.declined(peer).await,
             Command::SetLabel { peer, label, reply } => {
                 let result = self.set_label(peer, &label).await;
                 let _ = reply.send(result);
@@ -340,6 +362,7 @@ impl Engine {
         let view = ManagerView {
             state: if self.is_stopping { "stopping" } else { "running" },
             probing: false,
+            accepting_peers: self.accepting.is_some(),
             endpoint_id: self.endpoint.id().into(),
             relay_mode: self.relay_mode,
             discovered: self.strangers(),

@@ -45,6 +45,7 @@ impl Running {
             grace: Grace::default(),
             accept: Accept::default(),
             rules: Default::default(),
+            people: crate::people::People::new().0,
             devices: Vec::new(),
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();

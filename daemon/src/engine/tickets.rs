@@ -1,6 +1,6 @@
 //! Tickets: those that this machine makes, and those of others that it redeems.
 
-use p2pusb_protocol::{PeerAddress, TicketRefusal};
+use p2pusb_protocol::{PairRefusal, PeerAddress};
 use tracing::{info, warn};
 
 use super::{Engine, command::Reply, guests::Limits, handle::TicketWish, state::now_usec};
@@ -52,23 +52,23 @@ impl Engine {
         secret: Secret,
         label: String,
         addresses: Vec<PeerAddress>,
-    ) -> Result<(), TicketRefusal> {
+    ) -> Result<(), PairRefusal> {
         if self.refuse_blocked(peer).is_err() {
-            return Err(TicketRefusal::Unknown);
+            return Err(PairRefusal::Unknown);
         }
         let digest = secret.digest();
         let Some(at) = self.tickets.iter().position(|ticket| ticket.digest == digest) else {
-            return Err(TicketRefusal::Unknown);
+            return Err(PairRefusal::Unknown);
         };
         let ticket = &mut self.tickets[at];
         if ticket.state == TicketState::Used {
-            return Err(TicketRefusal::Used);
+            return Err(PairRefusal::Used);
         }
         if ticket.expires <= now_usec() {
-            return Err(TicketRefusal::Expired);
+            return Err(PairRefusal::Expired);
         }
         if ticket.scope.as_ref().is_some_and(|share| !self.shares.contains_key(share)) {
-            return Err(TicketRefusal::NotShared);
+            return Err(PairRefusal::NotShared);
         }
         ticket.state = TicketState::Used;
         let until = if ticket.access_usec == 0 { 0 } else { now_usec().saturating_add(ticket.access_usec) };
@@ -80,7 +80,7 @@ impl Engine {
         };
         kept.map_err(|error| {
             warn!(P2PUSB_PEER = peer.short(), "a ticket was lost: {error}");
-            TicketRefusal::Unknown
+            PairRefusal::Unknown
         })
     }
 

@@ -66,6 +66,8 @@ pub struct ManagerView {
     pub state: &'static str,
     /// The list of devices is not settled yet.
     pub probing: bool,
+    /// Machines may ask to be paired.
+    pub accepting_peers: bool,
     /// This machine's public key.
     pub endpoint_id: PeerId,
     /// none, custom, public

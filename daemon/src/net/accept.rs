@@ -11,8 +11,12 @@ use p2pusb_protocol::{ALPN, CloseCode, PAIRING_ALPN};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use tracing::{debug, info};
 
-use super::{Admission, BLOCKED, Standing, close, pairing, serve::serve};
-use crate::{engine::EngineHandle, peer::PeerId, share::Claims};
+use super::{
+    Admission, BLOCKED, Standing, close,
+    pairing::{self, Desk},
+    serve::serve,
+};
+use crate::{engine::EngineHandle, peer::PeerId, people::People, share::Claims};
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,7 +24,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 256;
 /// Connections of one peer among them. It needs one, and has two while the earlier one is not known to be lost.
 const MAX_CONNECTIONS_PER_PEER: usize = 8;
-/// Strangers among them that may be about to show a ticket. They must not take the places of the peers.
+/// Strangers among them that may be about to show a ticket, or wait for people. They must not take the places of the peers.
 const MAX_STRANGERS: usize = 16;
 
 /// What every connection is met with.
@@ -32,6 +36,8 @@ struct Door {
     claims: Claims,
     /// A place for each stranger.
     strangers: Arc<Semaphore>,
+    /// What they are met with.
+    desk: Desk,
     peers: Arc<Places>,
 }
 
@@ -72,10 +78,17 @@ impl Drop for Place {
 }
 
 /// Serves connections until the endpoint is closed, then waits for the last of them.
-pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine: EngineHandle, claims: Claims) {
+pub(crate) async fn accept_loop(
+    endpoint: Endpoint,
+    admission: Admission,
+    engine: EngineHandle,
+    people: People,
+    claims: Claims,
+) {
     let mut connections = JoinSet::new();
     let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
-    let door = Door { endpoint, admission, engine, claims, strangers, peers: Arc::default() };
+    let desk = Desk::new(endpoint.clone(), engine.clone(), people);
+    let door = Door { endpoint, admission, engine, claims, strangers, desk, peers: Arc::default() };
     while let Some(incoming) = door.endpoint.accept().await {
         while connections.try_join_next().is_some() {}
         if connections.len() >= MAX_CONNECTIONS {
@@ -89,7 +102,7 @@ pub(crate) async fn accept_loop(endpoint: Endpoint, admission: Admission, engine
 }
 
 async fn handle(door: Door, incoming: Incoming) {
-    let Door { endpoint, admission, engine, claims, strangers, peers } = door;
+    let Door { endpoint, admission, engine, claims, strangers, desk, peers } = door;
     let connection = match incoming.accept() {
         Ok(accepting) => timeout(HANDSHAKE_TIMEOUT, accepting).await,
         Err(error) => return debug!("a connection failed: {error}"),
@@ -107,7 +120,7 @@ async fn handle(door: Door, incoming: Incoming) {
             connection.closed().await;
         }
         (PAIRING_ALPN, _) => match strangers.try_acquire() {
-            Ok(_place) => pairing::answer(endpoint, peer, connection, engine).await,
+            Ok(_place) => pairing::answer(desk, peer, connection).await,
             Err(_) => {
                 close(&connection, CloseCode::Normal, "too many machines want to pair at the moment; try again");
                 connection.closed().await;

@@ -6,10 +6,11 @@
 //! stream and hand lanes to the sessions.
 //!
 //! Nothing listens to strangers: `accept` closes a connection whose key is not in [`Admission`] before it
-//! reads a byte of it. Pairing has a protocol name (ALPN) of its own, see `pairing`.
+//! reads a byte of it. Pairing has a protocol name (ALPN) of its own, see `pairing` and `agreement`.
 
 pub(crate) mod accept;
 mod admission;
+pub(crate) mod agreement;
 mod endpoint;
 pub(crate) mod frames;
 pub(crate) mod lan;

@@ -28,8 +28,12 @@ pub use self::{
 
 use std::collections::HashMap;
 
-use p2pusb_dbus::names::action;
-use zbus::{Connection, message::Header};
+use p2pusb_dbus::names::{ROOT_PATH, action};
+use zbus::{
+    Connection,
+    message::{Header, Message},
+    names::UniqueName,
+};
 use zbus_polkit::policykit1::{AuthorityProxy, CheckAuthorizationFlags, Subject};
 
 /// What a caller may not do.
@@ -86,6 +90,35 @@ impl Authorizer {
     pub async fn check(&self, header: &Header<'_>, action: &str, details: &[(&str, &str)]) -> Result<u32, Denied> {
         let no = |why: &str| Denied::No(why.to_owned());
         let sender = header.sender().ok_or_else(|| no("the message has no sender"))?;
+        let subject = Subject::new_for_message_header(header).map_err(|_| no("the message has no sender"))?;
+        let interactive = header.primary().flags().contains(zbus::message::Flags::ALLOW_INTERACTIVE_AUTH);
+        self.check_subject(sender, &subject, interactive, action, details).await
+    }
+
+    /// Whether somebody on the bus may do this, who has not called; a person may be asked. Answers its uid.
+    pub async fn check_owner(
+        &self,
+        owner: &UniqueName<'_>,
+        action: &str,
+        details: &[(&str, &str)],
+    ) -> Result<u32, Denied> {
+        let no = |error: zbus::Error| Denied::No(format!("the owner of a bus name can't be asked about: {error}"));
+        // A subject is made of a message, and this one is never sent.
+        let from = Message::method_call(ROOT_PATH, "Ask").sender(owner).build(&()).map_err(no)?;
+        let subject =
+            Subject::new_for_message_header(&from.header()).map_err(|_| Denied::No("no subject".to_owned()))?;
+        self.check_subject(owner, &subject, true, action, details).await
+    }
+
+    async fn check_subject(
+        &self,
+        sender: &UniqueName<'_>,
+        subject: &Subject,
+        interactive: bool,
+        action: &str,
+        details: &[(&str, &str)],
+    ) -> Result<u32, Denied> {
+        let no = |why: &str| Denied::No(why.to_owned());
         let dbus = zbus::fdo::DBusProxy::new(&self.bus).await.map_err(|_| no("the bus does not answer"))?;
         let uid = dbus
             .get_connection_unix_user(sender.to_owned().into())
@@ -94,8 +127,6 @@ impl Authorizer {
         if uid == 0 {
             return Ok(uid);
         }
-        let subject = Subject::new_for_message_header(header).map_err(|_| no("the message has no sender"))?;
-        let interactive = header.primary().flags().contains(zbus::message::Flags::ALLOW_INTERACTIVE_AUTH);
         let flags = if interactive {
             CheckAuthorizationFlags::ALLOW_USER_INTERACTION
         } else {
@@ -108,7 +139,7 @@ impl Authorizer {
         let authority =
             AuthorityProxy::new(&self.bus).await.map_err(|_| no("polkit is not there; only root may do this"))?;
         let answer = authority
-            .check_authorization(&subject, action, &details, flags, "")
+            .check_authorization(subject, action, &details, flags, "")
             .await
             .map_err(|error| no(&format!("polkit does not answer ({error}); only root may do this")))?;
         if answer.is_authorized {

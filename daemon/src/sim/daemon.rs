@@ -25,6 +25,7 @@ use crate::{
     error::{Error, Result},
     net::{self, Admission, accept::accept_loop, ticket::Ticket},
     peer::PeerId,
+    people::People,
     policy::Accept,
     share::Claims,
     store::Store,
@@ -205,14 +206,14 @@ async fn serve(
     up: oneshot::Sender<Result<Up>>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let (endpoint, engine, handle, changes, claims, admission) = match prepare(folder, host, kernel).await {
+    let (endpoint, engine, handle, changes, claims, admission, people) = match prepare(folder, host, kernel).await {
         Ok(parts) => parts,
         Err(error) => return drop(up.send(Err(error))),
     };
     let (shown, is_shown) = watch::channel(Shown::default());
     tokio::spawn(show(changes, shown));
     let engine = tokio::spawn(engine.run());
-    let accept = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
+    let accept = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), people, claims));
     let address = endpoint.bound_sockets().first().copied().unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
     let told = Up { engine: handle.clone(), shown: is_shown, id: endpoint.id().into(), address };
     // Whoever started it may be gone; then it stops at once.
@@ -236,7 +237,7 @@ async fn serve(
     let _ = (engine.await, accept.await);
 }
 
-type Parts = (iroh::Endpoint, Engine, EngineHandle, mpsc::Receiver<Change>, Claims, Admission);
+type Parts = (iroh::Endpoint, Engine, EngineHandle, mpsc::Receiver<Change>, Claims, Admission, People);
 
 async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Result<Parts> {
     let kept = |error| Error::failed("a simulated daemon has no state", error);
@@ -246,6 +247,8 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
     let bound = net::bind(key, &network, None).await;
     let endpoint = bound.map_err(|error| Error::failed("a simulated daemon has no network", error))?;
     let admission = Admission::default();
+    // There is nobody behind it.
+    let (people, _) = People::new();
     let inputs = Inputs {
         store,
         endpoint: endpoint.clone(),
@@ -256,11 +259,12 @@ async fn prepare(folder: PathBuf, host: Arc<SimHost>, kernel: SimKernel) -> Resu
         grace: Grace::default(),
         accept: Accept::default(),
         rules: Default::default(),
+        people: people.clone(),
         devices: Vec::new(),
     };
     let (engine, handle, changes) = Engine::new(inputs).map_err(kept)?;
     let claims = Claims::new(handle.clone(), host);
-    Ok((endpoint, engine, handle, changes, claims, admission))
+    Ok((endpoint, engine, handle, changes, claims, admission, people))
 }
 
 async fn show(mut changes: mpsc::Receiver<Change>, shown: watch::Sender<Shown>) {

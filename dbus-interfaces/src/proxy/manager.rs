@@ -16,6 +16,15 @@ pub trait Manager {
     /// Pair with the machine that made this ticket; answers with the peer when both have agreed.
     fn add_peer(&self, ticket: &str, options: &Options<'_>) -> Result<OwnedObjectPath>;
 
+    /// Pair with this machine without a ticket; answers with the peer when somebody on each side has agreed. Takes an
+    /// agent.
+    fn propose_pairing(&self, endpoint_id: &str, options: &Options<'_>) -> Result<OwnedObjectPath>;
+
+    /// Whether machines may ask to be paired.
+    ///
+    /// Options: `expires-usec` (`t`), for how long, in microseconds.
+    fn set_accepting_peers(&self, accepting: bool, options: &Options<'_>) -> Result<()>;
+
     /// Offer a device to peers; answers with the share.
     ///
     /// Options: `peers` (`ao`), the peers that may claim it, empty for all; `force` (`b`), share it
@@ -43,6 +52,10 @@ pub trait Manager {
     /// Whether devices are still being found out about.
     #[zbus(property)]
     fn probing(&self) -> Result<bool>;
+
+    /// Whether machines may ask to be paired.
+    #[zbus(property)]
+    fn accepting_peers(&self) -> Result<bool>;
 
     /// See [`crate::values::RelayMode`].
     #[zbus(property(emits_changed_signal = "const"))]

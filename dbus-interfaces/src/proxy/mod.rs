@@ -6,6 +6,8 @@
 //! Properties are cached by zbus and follow `PropertiesChanged`; those that the XML marks with
 //! `EmitsChangedSignal` false are asked for each time.
 
+mod agent;
+mod agent_manager;
 mod attachment;
 mod device;
 mod manager;
@@ -13,6 +15,8 @@ mod peer;
 mod remote_device;
 mod share;
 
+pub use agent::AgentProxy;
+pub use agent_manager::AgentManagerProxy;
 pub use attachment::AttachmentProxy;
 pub use device::DeviceProxy;
 pub use manager::ManagerProxy;

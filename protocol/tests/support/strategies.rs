@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass, LaneMessage,
-    LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_ISO_PACKETS, MAX_LANES, MAX_URB_LEN, OfferedDevice,
-    PairRequest, PairingMessage, PeerAddress, Refusal, Resume, Resumed, SessionId, Speed, Submit, TicketRefusal,
-    TicketSecret, UrbFlags, UrbStatus, clip,
+    Attach, AttachRefused, Attached, Commitment, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass,
+    LaneMessage, LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_ISO_PACKETS, MAX_LANES, MAX_URB_LEN, Nonce,
+    OfferedDevice, PairChallenge, PairProposal, PairRefusal, PairRequest, PairingMessage, PeerAddress, Refusal, Resume,
+    Resumed, SessionId, Speed, Submit, TicketSecret, UrbFlags, UrbStatus, clip,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -125,7 +125,15 @@ pub(crate) fn pairing_message() -> impl Strategy<Value = PairingMessage> {
             PairingMessage::Request(PairRequest { major: MAJOR, minor, secret: TicketSecret(secret), label, addresses })
         }),
         (text(), addresses()).prop_map(|(label, addresses)| PairingMessage::Accepted { label, addresses }),
-        select(TicketRefusal::ALL).prop_map(PairingMessage::Refused),
+        select(PairRefusal::ALL).prop_map(PairingMessage::Refused),
+        (any::<u16>(), any::<[u8; 32]>(), text(), addresses()).prop_map(|(minor, commitment, label, addresses)| {
+            let commitment = Commitment(commitment);
+            PairingMessage::Proposal(PairProposal { major: MAJOR, minor, commitment, label, addresses })
+        }),
+        (any::<[u8; 32]>(), text())
+            .prop_map(|(nonce, label)| PairingMessage::Challenge(PairChallenge { nonce: Nonce(nonce), label })),
+        any::<[u8; 32]>().prop_map(|nonce| PairingMessage::Reveal { nonce: Nonce(nonce) }),
+        Just(PairingMessage::Agreed),
     ]
 }
 

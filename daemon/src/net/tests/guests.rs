@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use iroh::{Endpoint, SecretKey};
 use p2pusb_protocol::{
-    ALPN, Attach, CloseCode, ControlMessage, MAJOR, PairingMessage, Refusal, SessionId, TicketRefusal,
+    ALPN, Attach, CloseCode, ControlMessage, MAJOR, PairRefusal, PairingMessage, Refusal, SessionId,
 };
 
 use super::{Daemon, bare, closed, must, record, show_ticket};
@@ -91,7 +91,7 @@ async fn a_ticket_is_for_a_share_that_is_there() {
 
     let late = ticket(&daemon, Some(&share), 0).await;
     daemon.engine.revoke(share).await.unwrap();
-    let refused = PairingMessage::Refused(TicketRefusal::NotShared);
+    let refused = PairingMessage::Refused(PairRefusal::NotShared);
     assert_eq!(show_ticket(&daemon, &guest, late.secret, MAJOR).await, refused);
     assert_eq!(closed(&daemon.dial(&guest, ALPN).await).await.0, CloseCode::NotPaired);
     daemon.stop().await;

@@ -4,6 +4,7 @@
 //! Here is what all of them need, and the tests of the door itself. The files beside it are about peers that got in and
 //! mean ill.
 
+mod agreement;
 mod exporters;
 mod floods;
 mod gaps;
@@ -28,11 +29,11 @@ use iroh::{
 };
 use p2pusb_protocol::{
     ALPN, Attach, CloseCode, ControlMessage, FrameLimits, Hello, MAJOR, MAX_CONTROL_HEADER, MAX_CONTROL_PAYLOAD,
-    MAX_LANE_HEADER, MINOR, PAIRING_ALPN, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal, SessionId,
-    TicketRefusal,
+    MAX_LANE_HEADER, MINOR, PAIRING_ALPN, PairRefusal, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal,
+    SessionId,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     task::JoinHandle,
     time::timeout,
 };
@@ -54,6 +55,7 @@ use crate::{
     },
     error::Error,
     peer::PeerId,
+    people::{Asked, People},
     share::Claims,
     store::{PeerRecord, Store},
     usb::{DeviceInfo, sim::SimHost},
@@ -122,6 +124,8 @@ pub(crate) struct Daemon {
     seen: watch::Receiver<Vec<PeerView>>,
     /// Who has been found on the local network and is not paired.
     strangers: watch::Receiver<Vec<(PeerId, String)>>,
+    /// What people are asked.
+    questions: Mutex<mpsc::Receiver<Asked>>,
     running: JoinHandle<()>,
     accepting: JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -141,6 +145,7 @@ impl Daemon {
         }
         let endpoint = bare(store.identity().unwrap()).await;
         let admission = Admission::default();
+        let (people, questions) = People::new();
         let inputs = Inputs {
             store,
             endpoint: endpoint.clone(),
@@ -151,6 +156,7 @@ impl Daemon {
             grace: crate::config::Grace::default(),
             accept: crate::policy::Accept::default(),
             rules: Default::default(),
+            people: people.clone(),
             devices,
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
@@ -159,8 +165,9 @@ impl Daemon {
         tokio::spawn(collect(changes, tx, strangers_tx));
         let running = tokio::spawn(engine.run());
         let claims = Claims::new(handle.clone(), host);
-        let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), claims));
-        Self { endpoint, engine: handle, seen, strangers, running, accepting, _folder: folder }
+        let accepting = tokio::spawn(accept_loop(endpoint.clone(), admission, handle.clone(), people, claims));
+        let questions = Mutex::new(questions);
+        Self { endpoint, engine: handle, seen, strangers, questions, running, accepting, _folder: folder }
     }
 
     /// The daemon's link to the exporter that it has dialled.
@@ -396,15 +403,15 @@ async fn a_ticket_is_genuine_fresh_and_used_once() {
     let forged = Secret::from_wire(&forged);
 
     let refused = PairingMessage::Refused;
-    assert_eq!(show_ticket(&daemon, &first, forged, MAJOR).await, refused(TicketRefusal::Unknown));
-    assert_eq!(show_ticket(&daemon, &first, late, MAJOR).await, refused(TicketRefusal::Expired));
-    assert_eq!(show_ticket(&daemon, &first, good, OTHER_MAJOR).await, refused(TicketRefusal::Version));
+    assert_eq!(show_ticket(&daemon, &first, forged, MAJOR).await, refused(PairRefusal::Unknown));
+    assert_eq!(show_ticket(&daemon, &first, late, MAJOR).await, refused(PairRefusal::Expired));
+    assert_eq!(show_ticket(&daemon, &first, good, OTHER_MAJOR).await, refused(PairRefusal::Version));
     assert!(daemon.seen.borrow().is_empty(), "somebody was paired");
 
     // None of that has spoilt it.
     let accepted = show_ticket(&daemon, &first, good, MAJOR).await;
     assert!(matches!(accepted, PairingMessage::Accepted { .. }), "{accepted:?}");
-    assert_eq!(show_ticket(&daemon, &second, good, MAJOR).await, refused(TicketRefusal::Used));
+    assert_eq!(show_ticket(&daemon, &second, good, MAJOR).await, refused(PairRefusal::Used));
     daemon.serves(&first).await;
     assert_eq!(closed(&daemon.dial(&second, ALPN).await).await.0, CloseCode::NotPaired);
     daemon.stop().await;
