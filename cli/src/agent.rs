@@ -1,108 +1,188 @@
-//! Letting polkit ask for a password where there is no desktop that would: `pkttyagent` does it on the
-//! terminal, for as long as a call takes.
+//! The program as an agent: p2pusbd asks, and whoever sits in front of the terminal answers.
 
 use std::{
-    io::{IsTerminal as _, pipe, stdin},
-    os::fd::OwnedFd,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    collections::HashMap,
+    io::{BufRead as _, IsTerminal as _, Read as _, Write as _, stderr, stdin},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver, time::timeout};
+use p2pusb_dbus::{
+    Options,
+    names::{AGENT_CAPABILITY_CONFIRM, PEER_SHORT_DIGITS, ROOT_PATH, interface},
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+use zbus::{ObjectPath, OwnedVariant};
 
-/// polkit's agent for terminals.
-const PKTTYAGENT: &str = "pkttyagent";
+use crate::{bus::Bus, exit::Failure, format::clean};
 
-/// How long the agent may take to register with polkit. Without it the call goes on: polkit may need none.
-const REGISTRATION_MAX: Duration = Duration::from_secs(5);
+/// Where the agent is on this program's connection.
+const AGENT_PATH: &str = "/org/p2pusb1/agent";
+/// Answers that may wait to be heard of; there is one question at a time.
+const ANSWERS: usize = 8;
+/// More than a yes or a no takes.
+const LINE_MAX: u64 = 1024;
 
-/// The running agent; it ends when this is dropped.
+/// What somebody has said about a machine.
 #[derive(Debug)]
-pub(crate) struct Agent(Child);
+pub(crate) struct Answered {
+    /// Its endpoint id.
+    pub(crate) endpoint_id: String,
+    /// Whether to pair with it.
+    pub(crate) agreed: bool,
+}
 
+/// Registers an agent with the daemon, for as long as this program is on the bus; what it is told.
+pub(crate) async fn register(bus: &mut Bus) -> Result<mpsc::Receiver<Answered>, Failure> {
+    let (answers, answered) = mpsc::channel(ANSWERS);
+    let agent = Agent { answers, taken_back: Notify::new(), lines: Lines::default() };
+    bus.connection().object_server().at(AGENT_PATH, agent).await.map_err(Failure::Bus)?;
+    let arguments = (ObjectPath::from_static_str_unchecked(AGENT_PATH), AGENT_CAPABILITY_CONFIRM, Options::new());
+    let what = "Registering with p2pusbd";
+    bus.call::<_, ()>(what, ROOT_PATH, interface::AGENT_MANAGER, "RegisterAgent", &arguments).await?;
+    Ok(answered)
+}
+
+struct Agent {
+    answers: mpsc::Sender<Answered>,
+    /// Nobody waits for the answer any longer.
+    taken_back: Notify,
+    lines: Lines,
+}
+
+#[zbus::interface(name = "org.p2pusb1.Agent")]
 impl Agent {
-    /// Start the agent, if there is a terminal to ask on and somebody who may have to be asked.
-    ///
-    /// Returns when polkit knows the agent. Where there is no polkit there is no agent either, and root is never
-    /// asked; the answer to the call itself then says what is the matter.
-    pub(crate) async fn start() -> Option<Self> {
-        if !stdin().is_terminal() || is_root() {
-            return None;
-        }
-        let mut command = Command::new(PKTTYAGENT);
-        command.arg("--process").arg(std::process::id().to_string());
-        command.args(["--notify-fd", "0"]);
-        if on_desktop() {
-            command.arg("--fallback");
-        }
-        Self::launch(command).await
+    #[zbus(out_args("agreed"))]
+    async fn request_pairing(
+        &self,
+        endpoint_id: String,
+        label: String,
+        code: String,
+        _details: HashMap<String, OwnedVariant>,
+    ) -> bool {
+        say(&question(&endpoint_id, &label, &code));
+        let agreed = tokio::select! {
+            line = self.lines.next() => is_yes(&line),
+            () = self.taken_back.notified() => {
+                say("\nThe other side has called it off, or it took too long.\n");
+                false
+            }
+        };
+        // Who listens no longer has ended.
+        let _ = self.answers.send(Answered { endpoint_id, agreed }).await;
+        agreed
     }
 
-    /// Run the agent, and wait until it closes its standard input. That is the descriptor that it is told to close
-    /// when it is registered; it talks to /dev/tty, so it has no other use for it.
-    async fn launch(mut command: Command) -> Option<Self> {
-        let (registered, notify) = pipe().ok()?;
-        command.stdin(Stdio::from(notify)).stdout(Stdio::null()).stderr(Stdio::null());
-        let agent = Self(command.spawn().ok()?);
-        // Our copy of the descriptor goes with the command: then the agent has the only one.
-        drop(command);
-        let mut registered = Receiver::from_owned_fd(OwnedFd::from(registered)).ok()?;
-        // Nothing is ever written: what ends the reading is that the other end is closed, by registering or by
-        // ending.
-        let _ = timeout(REGISTRATION_MAX, registered.read(&mut [0])).await;
-        Some(agent)
+    async fn cancel(&self) {
+        self.taken_back.notify_one();
+    }
+
+    async fn release(&self) {
+        self.taken_back.notify_one();
     }
 }
 
-impl Drop for Agent {
+/// Standard output is the result's, and may be read by a program.
+fn say(text: &str) {
+    // Where nobody can read the question, nobody answers it.
+    let _ = write!(stderr(), "{text}");
+    let _ = stderr().flush();
+}
+
+fn question(endpoint_id: &str, label: &str, code: &str) -> String {
+    let (label, code) = (clean(label), clean(code));
+    let id = clean(endpoint_id).chars().take(PEER_SHORT_DIGITS).collect::<String>();
+    let name = if label.is_empty() { "A machine that does not say its name".to_owned() } else { label };
+    let (first, second) = code.split_at_checked(code.len() / 2).unwrap_or((&code, ""));
+    let asked = format!("{name} ({id}) is to be paired with this machine. Does it show the same code?");
+    format!("{asked}\n\n    {first} {second}\n\nPair? [y/N] ")
+}
+
+fn is_yes(line: &str) -> bool {
+    ["y", "yes"].contains(&line.trim().to_lowercase().as_str())
+}
+
+/// Lines of standard input, each read when it is wanted and not before: somebody else may have to read a password.
+#[derive(Default)]
+struct Lines(Mutex<Option<oneshot::Receiver<String>>>);
+
+impl Lines {
+    /// One that was begun for a question that was taken back.
+    fn begun(&self) -> MutexGuard<'_, Option<oneshot::Receiver<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next line; nothing at the end.
+    async fn next(&self) -> String {
+        let begun = self.begun().take();
+        let mut reading = Reading { lines: self, line: begun.or_else(|| Some(read_line())) };
+        let line = match &mut reading.line {
+            Some(line) => line.await.unwrap_or_default(),
+            None => String::new(),
+        };
+        reading.line = None;
+        line
+    }
+}
+
+/// A line that somebody waits for. Who no longer does leaves it to the next.
+struct Reading<'a> {
+    lines: &'a Lines,
+    line: Option<oneshot::Receiver<String>>,
+}
+
+impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        // The agent restores the terminal when it is asked to end, not when it is killed.
-        if let Ok(pid) = libc::pid_t::try_from(self.0.id()) {
-            // SAFETY: kill() takes two numbers. The child has not been waited for, so the number is still its own.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-            // SAFETY: as above. One that the terminal has stopped would not end.
-            unsafe { libc::kill(pid, libc::SIGCONT) };
-        }
-        let _ = self.0.wait();
+        *self.lines.begun() = self.line.take();
     }
 }
 
-/// Whether there may be an agent of the desktop, which then should ask rather than ours. Elsewhere ours must not
-/// step back: polkit does not even look at a fallback agent where there is no login session (cron, containers).
-fn on_desktop() -> bool {
-    ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn is_root() -> bool {
-    // SAFETY: geteuid() takes nothing, changes nothing and cannot fail.
-    unsafe { libc::geteuid() == 0 }
+/// Begins to read a line, on a thread of its own: the program can end meanwhile.
+fn read_line() -> oneshot::Receiver<String> {
+    let (read, line) = oneshot::channel();
+    std::thread::spawn(move || {
+        if stdin().is_terminal() {
+            // What was typed before the question is no answer to it.
+            // SAFETY: tcflush() takes two numbers; where standard input is no terminal any more, it fails.
+            unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
+        }
+        let mut text = String::new();
+        // What can't be read is no yes.
+        let _ = stdin().lock().take(LINE_MAX).read_line(&mut text);
+        // Nobody may wait for it any longer.
+        let _ = read.send(text);
+    });
+    line
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    #[tokio::test]
-    async fn registering_is_waited_for_and_the_agent_ends_with_us() {
-        // One that registers, one that fails, and one that the terminal stops after it has registered.
-        for script in ["exec 0<&-; exec sleep 60", "exit 1", "exec 0<&-; kill -STOP $$; exec sleep 60"] {
-            let started = Instant::now();
-            let agent = Agent::launch(shell(script)).await.expect("sh runs");
-            drop(agent);
-            assert!(started.elapsed() < REGISTRATION_MAX, "{script}");
+    #[test]
+    fn only_yes_is_yes() {
+        for yes in ["y\n", " Yes \n", "YES"] {
+            assert!(is_yes(yes), "{yes}");
+        }
+        for no in ["", "\n", "n\n", "yess", "j", "y y"] {
+            assert!(!is_yes(no), "{no}");
         }
     }
 
+    #[test]
+    fn a_question_shows_the_code_and_no_tricks() {
+        let asked = question(&"ab".repeat(32), "work\u{1b}[2Jshop", "012345");
+        assert!(asked.contains("\n    012 345\n") && asked.contains("(ababababab)"), "{asked}");
+        assert!(!asked.contains('\u{1b}'));
+        assert!(question("", "", "").contains("does not say its name"));
+    }
+
     #[tokio::test]
-    async fn without_the_program_there_is_no_agent() {
-        assert!(Agent::launch(Command::new("/nonexistent/pkttyagent")).await.is_none());
+    async fn a_line_that_was_begun_for_another_question_is_not_lost() {
+        let (lines, (read, line)) = (Lines::default(), oneshot::channel());
+        *lines.begun() = Some(line);
+        let waiting = tokio::time::timeout(std::time::Duration::from_millis(1), lines.next()).await;
+        assert!(waiting.is_err());
+        read.send("y\n".to_owned()).unwrap();
+        assert_eq!(lines.next().await, "y\n");
     }
 }

@@ -5,8 +5,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use p2pusb_dbus::names::{
-    ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS, SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS,
-    SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
+    ACCEPTING_MAX_USEC, ACCEPTING_MIN_USEC, ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS,
+    SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS, SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
+    TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
 };
 
 use crate::{complete, duration};
@@ -201,13 +202,28 @@ pub(crate) struct Invite {
 Other users of this machine can see the arguments of a program that runs; with `-` the ticket stays between the two \
 machines.
 
+Without a ticket, both machines show a code of six digits, and somebody compares them and agrees on both.
+
 Examples:
   p2pusb pair TICKET
-  ssh workshop p2pusb invite | p2pusb pair -")]
+  ssh workshop p2pusb invite | p2pusb pair -
+  p2pusb pair --accept (on the one), p2pusb pair --with workshop (on the other)")]
 pub(crate) struct Pair {
     /// What `p2pusb invite` printed on the other machine; `-` reads it from standard input
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) ticket: String,
+    #[arg(allow_hyphen_values = true, required_unless_present_any = ["with", "accept"])]
+    pub(crate) ticket: Option<String>,
+
+    /// Pair with this machine, without a ticket: by its endpoint id, or by its name in `p2pusb peers --discovered`
+    #[arg(long, value_name = "MACHINE", conflicts_with_all = ["ticket", "accept"], add = complete::machines())]
+    pub(crate) with: Option<String>,
+
+    /// Let machines ask to be paired with this one, without a ticket, until one is
+    #[arg(long, conflicts_with = "ticket")]
+    pub(crate) accept: bool,
+
+    /// How long machines may ask: 1s to 1h
+    #[arg(long = "for", value_name = "TIME", default_value = "5m", requires = "accept", value_parser = accepting)]
+    pub(crate) wait: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -411,6 +427,10 @@ fn ticket_lifetime(text: &str) -> Result<Duration, String> {
     within("a ticket is good for", text, TICKET_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC)
 }
 
+fn accepting(text: &str) -> Result<Duration, String> {
+    within("machines may ask for", text, ACCEPTING_MIN_USEC, ACCEPTING_MAX_USEC)
+}
+
 fn share_lifetime(text: &str) -> Result<Duration, String> {
     within("a device is shared for", text, SHARE_LIFETIME_MIN_USEC, SHARE_LIFETIME_MAX_USEC)
 }
@@ -524,7 +544,7 @@ mod tests {
     #[test]
     fn a_dash_is_a_ticket() {
         let Some(Verb::Pair(pair)) = parse(&["pair", "-"]).unwrap().verb else { panic!() };
-        assert_eq!(pair.ticket, "-");
+        assert_eq!(pair.ticket.as_deref(), Some("-"));
     }
 
     #[test]

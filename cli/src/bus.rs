@@ -13,8 +13,8 @@ use zbus::{
 };
 
 use crate::{
-    agent::Agent,
     exit::Failure,
+    pkttyagent::Pkttyagent,
     progress,
     snapshot::{Properties, Snapshot},
 };
@@ -28,7 +28,7 @@ pub(crate) const READ_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Bus {
     connection: Connection,
     may_ask: bool,
-    agent: Option<Agent>,
+    agent: Option<Pkttyagent>,
 }
 
 impl Bus {
@@ -102,7 +102,7 @@ impl Bus {
         if self.may_ask {
             flags |= MethodFlags::ALLOW_INTERACTIVE_AUTH;
             if self.agent.is_none() {
-                self.agent = Agent::start().await;
+                self.agent = Pkttyagent::start().await;
             }
         }
         let proxy = self.proxy(path, interface).await?;

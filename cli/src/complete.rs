@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use p2pusb_dbus::DiscoveredEntry;
 use tokio::time::timeout;
 
 use crate::{bus::Bus, snapshot::Snapshot};
@@ -34,6 +35,11 @@ pub(crate) fn peers() -> ArgValueCandidates {
     candidates(peer_names)
 }
 
+/// Machines on the local network that are not paired, by what they call themselves.
+pub(crate) fn machines() -> ArgValueCandidates {
+    candidates(machine_names)
+}
+
 /// Devices that can be shared, by their bus paths.
 pub(crate) fn devices() -> ArgValueCandidates {
     candidates(device_names)
@@ -56,6 +62,14 @@ pub(crate) fn attachments() -> ArgValueCandidates {
 
 fn peer_names(all: &Snapshot) -> Vec<Name> {
     all.peers.iter().map(|peer| (peer.name().to_owned(), format!("{} {}", peer.short_id(), peer.state))).collect()
+}
+
+fn machine_names(all: &Snapshot) -> Vec<Name> {
+    let name = |(id, label): &DiscoveredEntry| match label.as_str() {
+        "" => (id.clone(), String::new()),
+        label => (label.to_owned(), id.clone()),
+    };
+    all.manager.discovered.iter().map(name).collect()
 }
 
 fn device_names(all: &Snapshot) -> Vec<Name> {
@@ -97,6 +111,9 @@ mod tests {
         for name in names(peer_names) {
             select::peer(&all, &name).unwrap();
         }
+        for name in names(machine_names) {
+            select::machine(&all, &name).unwrap();
+        }
         for name in names(device_names) {
             select::device(&all, &name).unwrap();
         }
@@ -116,7 +133,7 @@ mod tests {
         let mut named = 0;
         for verb in Cli::command().get_subcommands() {
             for argument in verb.get_arguments() {
-                if ["peer", "peers", "device", "attachment"].contains(&argument.get_id().as_str()) {
+                if ["peer", "peers", "device", "attachment", "with"].contains(&argument.get_id().as_str()) {
                     named += 1;
                     assert!(
                         argument.get::<ArgValueCandidates>().is_some(),

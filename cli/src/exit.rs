@@ -68,6 +68,9 @@ pub(crate) enum Failure {
     /// Standard input ended without a ticket.
     #[error("there is no ticket on standard input")]
     NoTicket,
+    /// Machines were allowed to ask to be paired, and none has been.
+    #[error("no machine was paired within {0}")]
+    NobodyAsked(String),
     /// Standard input could not be read.
     #[error("standard input can't be read: {0}")]
     Input(#[source] io::Error),
@@ -148,6 +151,7 @@ impl Failure {
             | Self::OtherVersion(_)
             | Self::Bus(_)
             | Self::Input(_)
+            | Self::NobodyAsked(_)
             | Self::Runtime(_)
             | Self::Output(_)
             | Self::Program(..)
@@ -185,6 +189,7 @@ impl Failure {
             Self::NoAnswer => Some("Look why: journalctl -u p2pusbd; systemctl restart p2pusbd"),
             Self::OtherVersion(_) => Some("After an upgrade: systemctl restart p2pusbd"),
             Self::NoTicket => Some("On the other machine: p2pusb invite"),
+            Self::NobodyAsked(_) => Some("Can the machines reach each other? Or use a ticket: p2pusb invite"),
             Self::Several(all) => all.first().and_then(Self::advice),
             Self::Call(error) => match error.name {
                 ErrorName::AccessDenied => Some("Run it as root, or as a user whom polkit allows it."),

@@ -1,11 +1,14 @@
 //! Finding what people mean by what they type. Pure functions over the lists of a [`Snapshot`].
 
-use p2pusb_dbus::path::remote_device_ids;
+use p2pusb_dbus::{DiscoveredEntry, path::remote_device_ids};
 
 use crate::{
     format::{Cell, Colours, Table},
     snapshot::{Attachment, Device, Peer, RemoteDevice, Share, Snapshot},
 };
+
+/// An endpoint id in hexadecimal.
+const ENDPOINT_ID_DIGITS: usize = 64;
 
 /// What people typed stands for nothing, or for more than one thing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -241,6 +244,36 @@ pub(crate) fn peer<'a>(all: &'a Snapshot, typed: &str) -> Result<&'a Peer, Selec
         typed: typed.to_owned(),
         there: lines(&all.peers.iter().collect::<Vec<_>>()),
     })
+}
+
+/// A machine to pair with, by its endpoint id: what that is itself, else what a machine on the local network calls
+/// itself, else a peer's label. Answers the endpoint id.
+pub(crate) fn machine(all: &Snapshot, typed: &str) -> Result<String, SelectError> {
+    let lower = typed.to_lowercase();
+    if lower.len() == ENDPOINT_ID_DIGITS && lower.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(lower);
+    }
+    let machines = &all.manager.discovered;
+    let lines = |machines: &[&DiscoveredEntry]| {
+        let mut table = Table::new();
+        for (id, label) in machines {
+            table.row([Cell::from(label.as_str()), Cell::from(id.as_str())]);
+        }
+        table.render(Colours::none(), "  ").lines().map(str::to_owned).collect()
+    };
+    let named: Vec<_> =
+        machines.iter().filter(|(_, label)| !lower.is_empty() && label.to_lowercase() == lower).collect();
+    match named.as_slice() {
+        [(id, _)] => Ok(id.clone()),
+        [] => match peer(all, typed) {
+            Ok(peer) => Ok(peer.endpoint_id.clone()),
+            Err(_) => {
+                let there = lines(&machines.iter().collect::<Vec<_>>());
+                Err(SelectError::Nothing { what: "machine", typed: typed.to_owned(), there })
+            }
+        },
+        several => Err(SelectError::Ambiguous { what: "machine", typed: typed.to_owned(), matches: lines(several) }),
+    }
 }
 
 #[cfg(test)]

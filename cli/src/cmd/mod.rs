@@ -1,5 +1,6 @@
 //! The verbs, one file for each.
 
+mod agree;
 mod attach;
 mod block;
 mod bugreport;
@@ -25,7 +26,7 @@ mod with;
 use p2pusb_dbus::values::{AttachmentState, DeviceState, EndReason, Exclusion, PeerState, ShareState, Trust};
 
 use crate::{
-    args::{Cli, List, Verb},
+    args::{Cli, List, Pair, Verb},
     bus::Bus,
     exit::Failure,
     format::{Cell, Tone, left},
@@ -37,7 +38,7 @@ use crate::{
 pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
     // What can be wrong without the daemon comes first.
     let ticket = match &cli.verb {
-        Some(Verb::Pair(args)) => Some(pair::ticket(args, std::io::stdin().lock())?),
+        Some(Verb::Pair(Pair { ticket: Some(ticket), .. })) => Some(pair::ticket(ticket, std::io::stdin().lock())?),
         _ => None,
     };
     let bus = || Bus::connect(cli.no_ask_password);
@@ -49,6 +50,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Pause(args)) => pause::run(&mut bus().await?, args, true).await,
         Some(Verb::Resume(args)) => pause::run(&mut bus().await?, args, false).await,
         Some(Verb::Invite(args)) => invite::run(&mut bus().await?, args).await,
+        Some(Verb::Pair(Pair { with: Some(machine), .. })) => agree::propose(&mut bus().await?, machine).await,
+        Some(Verb::Pair(Pair { accept: true, wait, .. })) => agree::accept(&mut bus().await?, *wait).await,
         Some(Verb::Pair(_)) => pair::run(&mut bus().await?, ticket.as_deref().unwrap_or_default()).await,
         Some(Verb::Forget(args)) => forget::run(&mut bus().await?, args).await,
         Some(Verb::Rename(args)) => rename::run(&mut bus().await?, args).await,

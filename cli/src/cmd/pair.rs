@@ -9,7 +9,7 @@ use p2pusb_dbus::{
 use serde::Serialize;
 use zbus::OwnedObjectPath;
 
-use crate::{args::Pair, bus::Bus, exit::Failure, json, report::Report};
+use crate::{bus::Bus, exit::Failure, json, report::Report, snapshot::Snapshot};
 
 /// More than the longest ticket; what comes on standard input may be anything.
 const TICKET_MAX: u64 = 16 * 1024;
@@ -20,9 +20,9 @@ struct Json {
 }
 
 /// The ticket that was given, from `stdin` where it is `-`.
-pub(super) fn ticket(args: &Pair, stdin: impl Read) -> Result<String, Failure> {
-    if args.ticket != "-" {
-        return Ok(args.ticket.trim().to_owned());
+pub(super) fn ticket(typed: &str, stdin: impl Read) -> Result<String, Failure> {
+    if typed != "-" {
+        return Ok(typed.trim().to_owned());
     }
     let mut text = String::new();
     stdin.take(TICKET_MAX).read_to_string(&mut text).map_err(Failure::Input)?;
@@ -33,30 +33,30 @@ pub(super) fn ticket(args: &Pair, stdin: impl Read) -> Result<String, Failure> {
 pub(super) async fn run(bus: &mut Bus, ticket: &str) -> Result<Report, Failure> {
     let arguments = (ticket, Options::new());
     let peer: OwnedObjectPath = bus.call("Pairing", ROOT_PATH, interface::MANAGER, "AddPeer", &arguments).await?;
-    let all = bus.snapshot().await?;
-    let text = format!("Paired with {}. See what it offers: p2pusb list\n", all.peer_name(&peer));
-    Ok(Report::new(text, &Json { peer: all.peer(&peer).map(Into::into) }))
+    Ok(report(&bus.snapshot().await?, &peer))
+}
+
+/// This one is a peer from now on.
+pub(super) fn report(all: &Snapshot, peer: &str) -> Report {
+    let text = format!("Paired with {}. See what it offers: p2pusb list\n", all.peer_name(peer));
+    Report::new(text, &Json { peer: all.peer(peer).map(Into::into) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn given(ticket_argument: &str, stdin: &[u8]) -> Result<String, Failure> {
-        ticket(&Pair { ticket: ticket_argument.to_owned() }, stdin)
-    }
-
     #[test]
     fn a_dash_reads_standard_input_and_nothing_else_does() {
-        assert_eq!(given("-", b"  abc\n\n").unwrap(), "abc");
-        assert_eq!(given(" abc ", b"def").unwrap(), "abc");
-        assert!(matches!(given("-", b" \n"), Err(Failure::NoTicket)));
-        assert!(matches!(given("-", b"\xff\xfe"), Err(Failure::Input(_))));
+        assert_eq!(ticket("-", &b"  abc\n\n"[..]).unwrap(), "abc");
+        assert_eq!(ticket(" abc ", &b"def"[..]).unwrap(), "abc");
+        assert!(matches!(ticket("-", &b" \n"[..]), Err(Failure::NoTicket)));
+        assert!(matches!(ticket("-", &b"\xff\xfe"[..]), Err(Failure::Input(_))));
     }
 
     #[test]
     fn endless_input_is_not_read_to_its_end() {
         let endless = std::io::repeat(b'a');
-        assert_eq!(ticket(&Pair { ticket: "-".to_owned() }, endless).unwrap().len() as u64, TICKET_MAX);
+        assert_eq!(ticket("-", endless).unwrap().len() as u64, TICKET_MAX);
     }
 }

@@ -1,0 +1,112 @@
+#!/bin/bash
+# title: two machines are paired without a ticket, when people on both see the same code and agree
+# machines: uml
+# clock: virtual
+# timeout: 240
+. "${0%/*}/../lib/lab.sh"
+
+# begin NAME ARGUMENT...: `p2pusb pair ARGUMENT...` in the background, with somebody in front of it.
+begin() {
+    local home=$LAB_HOSTS/$1 name=$1
+    shift
+    rm -f "$home"/{answers,said,exit}
+    mkfifo "$home/answers"
+    {
+        local code=0
+        on "$name" p2pusb pair "$@" <"$home/answers" >"$home/said" 2>&1 || code=$?
+        echo "$code" >"$home/exit"
+    } &
+    exec {answers[$name]}>"$home/answers"
+}
+
+declare -A answers=()
+
+# shows NAME: the code that somebody sees on NAME; for wait_for.
+shows() {
+    grep -oE '^ +[0-9]{3} [0-9]{3}$' "$LAB_HOSTS/$1/said"
+}
+
+says() {
+    grep -qE "$2" "$LAB_HOSTS/$1/said"
+}
+
+# answer NAME WORD
+answer() {
+    echo "$2" >&"${answers[$1]}"
+}
+
+# ends NAME CODE
+ends() {
+    wait_for 20 "p2pusb pair on $1 ends" test -s "$LAB_HOSTS/$1/exit"
+    cat "$LAB_HOSTS/$1/said"
+    expect_equal "its exit code on $1" "$2" "$(<"$LAB_HOSTS/$1/exit")"
+}
+
+# both_show: both show a code, the same.
+both_show() {
+    wait_for 20 'A shows a code' shows A
+    wait_for 20 'B shows a code' shows B
+    expect_equal 'the codes' "$(shows A)" "$(shows B)"
+}
+
+# finds NAME OTHER: whether NAME lists OTHER among the machines that it has found; for wait_for.
+finds() {
+    on "$1" p2pusb peers --discovered 2>/dev/null | grep -q "^$(host_name "$2") "
+}
+
+step 'A announces itself, and B finds it'
+for host in A B; do
+    host_up "$host"
+    # Multicast goes where the default route leads.
+    net_gateway "$host"
+done
+on A tee /etc/p2pusb/p2pusb.toml <<<'[network]
+mdns = "announce"' >/dev/null
+daemon_start A
+daemon_start B
+sleep 15 # of the guest's clock: B asks every ten seconds
+wait_for 2 'B finds A' finds B A
+
+step 'nobody is asked on A unless somebody has said so'
+expect_failure 6 'pair --accept' on B p2pusb pair --with host-a </dev/null
+expect_failure 3 'no machine' on B p2pusb pair --with nobody </dev/null
+expect_failure 1 'NobodyToAsk|nobody can be asked' on B busctl call "$BUS_NAME" "$BUS_ROOT" "$BUS_NAME.Manager" \
+    ProposePairing 'sa{sv}' "$(bus_get A "$BUS_ROOT" Manager EndpointId)" 0
+
+step 'no on A'
+begin A --accept
+wait_for 20 'machines may ask A' bus_is true A "$BUS_ROOT" Manager AcceptingPeers
+begin B --with HOST-A
+both_show
+answer A n
+ends B 6
+expect 'B is told why' says B 'nobody there has agreed'
+expect 'A goes on' says A 'may still ask'
+
+step 'B is declined for as long as this goes on, and is not shown again'
+begin B --with host-a
+ends B 6
+expect_equal 'questions on A' 1 "$(grep -c 'Pair?' "$LAB_HOSTS/A/said")"
+kill "$(pgrep -f 'p2pusb pair --accept')"
+wait_for 20 'p2pusb pair on A is gone' test -s "$LAB_HOSTS/A/exit"
+
+step 'B leaves while A is being asked'
+begin A --accept --for 10m
+wait_for 20 'machines may ask A' says A 'may ask for 10 min'
+begin B --with host-a
+both_show
+kill "$(pgrep -f 'p2pusb pair --with')"
+wait_for 20 'the question is taken back' says A 'called it off'
+
+step 'yes on both'
+begin B --with "$(bus_get A "$BUS_ROOT" Manager EndpointId)"
+wait_for 20 'B shows a code' shows B
+expect_equal 'the codes' "$(shows A | tail -n 1)" "$(shows B)"
+answer B yes
+answer A y
+ends B 0
+ends A 0
+wait_for 20 'B is connected' peer_is B A online
+wait_for 20 'A is connected' peer_is A B online
+expect_equal 'B is called on A' host-b "$(bus_get A "$(peer_object A B)" Peer Label)"
+wait_for 5 'machines may not ask A any longer' bus_is false A "$BUS_ROOT" Manager AcceptingPeers
