@@ -18,7 +18,7 @@ wait_for() {
             fail "not within $limit s: $description"
             return 1
         fi
-        sleep 0.02
+        sleep "$LAB_LOOK"
     done
 }
 

@@ -1,11 +1,17 @@
 # What differs between the machines.
-# shellcheck shell=bash disable=SC2034 # LAB_SLOWER is for the other files
+# shellcheck shell=bash disable=SC2034 # these are for the other files
 
 # How many times slower this machine works: QEMU has to get by without KVM. Limits are multiplied by it, and amounts of
 # data divided, so that no scenario takes much longer than a minute.
 case $LAB_MACHINE in
 qemu) LAB_SLOWER=4 ;;
 *) LAB_SLOWER=1 ;;
+esac
+
+# How long wait_for waits between two looks. On the virtual clock waiting takes no time, and looking does.
+case $LAB_CLOCK in
+virtual) LAB_LOOK=0.1 ;;
+*) LAB_LOOK=0.02 ;;
 esac
 
 # kernel_module NAME... loads modules where the kernel has any.
