@@ -20,6 +20,32 @@ bus_call() {
     on "$name" busctl --timeout=30 call "$BUS_NAME" "$path" "$BUS_NAME.$interface" "$@"
 }
 
+# bus_answer NAME PATH INTERFACE METHOD [SIGNATURE ARGUMENT...]: a method's only answer, without its type and quotes.
+bus_answer() {
+    local answer
+    answer=$(bus_call "$@")
+    answer=${answer#* }
+    answer=${answer#\"}
+    printf '%s\n' "${answer%\"}"
+}
+
+# bus_refuses ERROR NAME PATH INTERFACE METHOD [SIGNATURE ARGUMENT...]: the call fails with this error (TicketUsed, or
+# InvalidArgs of D-Bus's own). What it said is left in $failure.
+bus_refuses() {
+    local expected=$1 error said
+    shift
+    # busctl prints the message of an error alone, and logs its name.
+    if said=$(SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console bus_call "$@" 2>&1); then
+        fail "$4 is not refused: $said"
+        return 1
+    fi
+    error=$(grep -oE 'error-name=[^ ]+' <<<"$said" | tail -n 1)
+    # shellcheck disable=SC2034 # for the scenario
+    failure=$(sed -n 's/^Call failed: //p' <<<"$said")
+    printf '   %s on %s\n   -> %s: %s\n' "$4" "$1" "${error#*=}" "$failure"
+    expect_equal "the error of $4" "$expected" "${error##*.}"
+}
+
 # bus_objects NAME KIND prints the paths of all devices, shares, peers or attachments of a host; KIND may go deeper
 # (peers/0123456789abcdef/devices).
 bus_objects() {
@@ -55,6 +81,11 @@ remote_devices() {
     local peer
     peer=$(peer_object "$1" "$2")
     bus_objects "$1" "${peer#"$BUS_ROOT/"}/devices"
+}
+
+# remote_devices_are COUNT NAME OTHER: whether OTHER offers so many; for wait_for.
+remote_devices_are() {
+    [[ $(remote_devices "$2" "$3" | wc -l) == "$1" ]]
 }
 
 # remote_device NAME OTHER PRODUCT: the object of one of them, by its product name.

@@ -74,6 +74,13 @@ pair() {
     wait_for 10 "$2 sees $1 online" peer_is "$2" "$1" online
 }
 
+# ticket_forge TICKET changes one character in the middle.
+ticket_forge() {
+    local ticket=$1 middle=$((${#1} / 2)) letter=a
+    if [[ ${ticket:middle:1} == a ]]; then letter=b; fi
+    printf '%s%s%s\n' "${ticket:0:middle}" "$letter" "${ticket:middle+1}"
+}
+
 # peer_is NAME OTHER STATE
 peer_is() {
     [[ $(peer_state "$1" "$2") == "$3" ]]

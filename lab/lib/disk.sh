@@ -40,8 +40,3 @@ disk_work() {
     expect_equal "the $count files read back" "$sums" "$(cd "$mount" && sha256sum file-* | sort)"
     umount "$mount"
 }
-
-# udev_property NAME DEVICE PROPERTY: what udev on a host says of a device node or of a folder in sysfs.
-udev_property() {
-    on "$1" udevadm info --query=property --property="$3" --value "$2"
-}

@@ -24,8 +24,10 @@ export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 . "$LAB_LIB/relay.sh"
 . "$LAB_LIB/gadgets.sh"
 . "$LAB_LIB/disk.sh"
+. "$LAB_LIB/udev.sh"
 . "$LAB_LIB/simulated.sh"
 . "$LAB_LIB/watch.sh"
+. "$LAB_LIB/clock.sh"
 . "$LAB_LIB/load.sh"
 
 # step TEXT... says what comes next.

@@ -7,13 +7,6 @@
 # Exit statuses of p2pusb.
 failed=1 no_such_thing=3 refused=6
 
-# forge TICKET changes one character in the middle.
-forge() {
-    local ticket=$1 middle=$((${#1} / 2)) letter=a
-    if [[ ${ticket:middle:1} == a ]]; then letter=b; fi
-    printf '%s%s%s\n' "${ticket:0:middle}" "$letter" "${ticket:middle+1}"
-}
-
 step 'A has a disk to share; B and C want it'
 host_start A exporter
 host_start B importer
@@ -25,7 +18,7 @@ on A p2pusb share "$usb"
 step 'tickets: nonsense, forged, expired, used'
 expect_failure "$failed|2" 'ticket' on B p2pusb pair 'certainly-no-ticket'
 ticket=$(on A p2pusb invite)
-expect_failure "$failed|$refused" 'ticket|refused' on B p2pusb pair "$(forge "$ticket")"
+expect_failure "$failed|$refused" 'ticket|refused' on B p2pusb pair "$(ticket_forge "$ticket")"
 expect_equal 'peers of A after a forged ticket' 0 "$(bus_count A peers)"
 expect_equal 'peers of B after a forged ticket' 0 "$(bus_count B peers)"
 short=$(on A p2pusb invite --expires 1s)

@@ -5,18 +5,6 @@
 # timeout: 600
 . "${0%/*}/../lib/lab.sh"
 
-# minute SECONDS: the minute that begins, or goes on, in so many seconds, as a window has it.
-minute() {
-    date -d "+$1 seconds" +%H:%M
-}
-
-# hours FROM TO: a window that begins and ends in so many seconds.
-hours() {
-    local end
-    end=$(minute "$2")
-    printf '%s-%s\n' "$(minute "$1")" "${end/#00:00/24:00}"
-}
-
 # ends_near: whether B knows when its attachment ends.
 ends_near() {
     [[ $(bus_get B "$(attachments B)" Attachment EndsAt) != 0 ]]

@@ -5,16 +5,6 @@
 # timeout: 180
 . "${0%/*}/../lib/lab.sh"
 
-# rule TEXT: what A's administrator says of disks of this vendor.
-rule() {
-    local properties=$1
-    on A mkdir -p /run/udev/rules.d
-    on A tee /run/udev/rules.d/91-p2pusb-local.rules >/dev/null <<RULES
-ACTION!="remove", SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", ATTR{idVendor}=="0525"$properties
-RULES
-    on A udevadm control --reload
-}
-
 # again: B has the disk, and every byte of it, without anybody asking for it.
 again() {
     wait_for 5 'B has attached it again' bus_is attached B "$attachment" Attachment State
@@ -25,7 +15,7 @@ again() {
 step 'A has a rule about disks, and is paired with B; nothing is shared'
 host_start A exporter
 host_start B importer
-rule ", ENV{P2PUSB_SHARE}=\"1\", ENV{P2PUSB_PEERS}=\"$(host_name C), $(host_name B)\""
+udev_rule A "ENV{P2PUSB_SHARE}=\"1\", ENV{P2PUSB_PEERS}=\"$(host_name C), $(host_name B)\""
 pair A B
 expect_equal 'shares of A' 0 "$(bus_count A shares)"
 
@@ -67,8 +57,7 @@ attachment=$(bus_objects B attachments)
 again
 
 step 'the rule names B no longer: its use of the disk ends'
-rule ", ENV{P2PUSB_SHARE}=\"1\", ENV{P2PUSB_PEERS}=\"$(host_name C)\""
-on A udevadm trigger --subsystem-match=usb
+udev_rule A "ENV{P2PUSB_SHARE}=\"1\", ENV{P2PUSB_PEERS}=\"$(host_name C)\""
 wait_for 2 "B's attachment is gone" attachments_are B 0
 expect_equal 'why it ended' 'Lab disk: share-revoked' "$(ended_reasons B)"
 expect 'B is not offered it' not remote_device B A 'Lab disk'
@@ -81,20 +70,17 @@ wait_for 2 'C is offered the disk' offered C A 'Lab disk'
 expect 'B is not offered it' not remote_device B A 'Lab disk'
 
 step 'what is to be ignored is not shared, and what nothing is said of is not either'
-rule ', ENV{P2PUSB_SHARE}="1", ENV{P2PUSB_IGNORE}="1"'
-on A udevadm trigger --subsystem-match=usb
+udev_rule A 'ENV{P2PUSB_SHARE}="1", ENV{P2PUSB_IGNORE}="1"'
 wait_for 2 'A shares nothing' shares_are A 0
-rule ''
-on A udevadm trigger --subsystem-match=usb
+udev_rule A ''
 expect_failure 3 '.' on C p2pusb attach 'Lab disk'
 
 step 'a disk that A has mounted is shared, and refused'
-rule ', ENV{P2PUSB_SHARE}="1"'
 disk_ready "$usb"
 mkfs.ext4 -q -F "$disk"
 mkdir -p /mnt/udev-share
 on A mount "$disk" /mnt/udev-share
-on A udevadm trigger --subsystem-match=usb
+udev_rule A 'ENV{P2PUSB_SHARE}="1"'
 wait_for 2 'B is offered the disk' offered B A 'Lab disk'
 expect_failure '1|6' 'in use there: .*mounted at /mnt/udev-share' on B p2pusb attach 'Lab disk'
 expect_equal 'the driver of the disk' usb-storage "$(driver_of "$usb")"

@@ -22,6 +22,8 @@ const LAB: &[&str] = &[
     "nftables",
     "polkitd",
     "procps",
+    "python3-dbus",
+    "python3-gi",
     "qemu-system-x86",
     "systemd",
     "systemd-sysv",
