@@ -22,6 +22,12 @@ host_up() {
     on "$name" "$LAB_LIB/host-services"
 }
 
+# host_keep NAME: what the host has in its state folder and its settings is on the machine's disk, and outlives a reboot
+# (scenarios with "# disk:"). Before host_up.
+host_keep() {
+    mkdir -p "/lab/kept/$1"/{var/lib,etc}/p2pusb
+}
+
 # host_machine NAME makes the guest itself a host, beside those in namespaces: for scenarios with systemd.
 host_machine() {
     local home=$LAB_HOSTS/$1
@@ -58,6 +64,14 @@ host_name() {
 # host_address NAME
 host_address() {
     printf '10.77.0.%d\n' "$(($(printf '%d' "'$1") - 64))"
+}
+
+# package_install installs the package on the guest itself.
+package_install() {
+    [[ -f ${P2PUSB_DEB:-} ]] || fail 'P2PUSB_DEB has to name the package (cargo xtask deb builds it)'
+    # The index of the manual takes longer than all the rest.
+    rm -f /var/lib/man-db/auto-update
+    dpkg --install "$P2PUSB_DEB"
 }
 
 # Installs what the package would install for the bus and polkit into the guest's scratch root.

@@ -19,6 +19,26 @@ kernel_module() {
     if [[ -d /lib/modules/$(uname -r) ]]; then modprobe --all "$@"; fi
 }
 
+# machine_boot: how many times the machine has booted, this time included; for scenarios with "# disk:". Called once.
+machine_boot() {
+    local file=/lab/boots
+    echo $(($(cat "$file" 2>/dev/null || echo 0) + 1)) >"$file"
+    sync "$file"
+    cat "$file"
+}
+
+# machine_reboot clean|hard boots the machine anew, after which the scenario runs again from its beginning. clean: systemd
+# stops all units, and what has to be on the disk gets there. hard: as if the power failed and came back; what is not on
+# the disk by now is lost.
+machine_reboot() {
+    trap - EXIT ERR
+    case $1 in
+    clean) systemctl --no-block reboot || true ;; # the bus may be gone before the answer is here
+    hard) echo b >/proc/sysrq-trigger ;;
+    esac
+    sleep infinity
+}
+
 # machine_monitor COMMAND... gives QEMU's monitor a command (device_add, drive_add, sendkey, …) and prints its answer.
 # The monitor is at the other end of the second serial line, and speaks QMP: a line of JSON for each answer, which has
 # the question's number.

@@ -10,7 +10,7 @@ lab_cache() {
 job_options() {
     job_machine=$1
     shift
-    job_check=no job_clock=real job_init=script job_mem=1024 job_timeout=300 job_cpu='' job_out='' job_input=no
+    job_check=no job_clock=real job_init=script job_mem=1024 job_timeout=300 job_cpu='' job_out='' job_disk='' job_input=no
     job_env=() job_devices=() job_kernel=() job_command=() job_status=0
     while [[ ${1:-} == --* ]]; do
         case $1 in
@@ -25,6 +25,7 @@ job_options() {
         --clock) job_clock=$2 ;;
         --init) job_init=$2 ;;
         --mem) job_mem=$2 ;;
+        --disk) job_disk=$2 ;;
         --timeout) job_timeout=$2 ;;
         --cpu) job_cpu=$2 ;;
         --env) job_env+=("$2") ;;

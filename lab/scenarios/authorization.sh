@@ -7,8 +7,6 @@
 # needs: P2PUSB_DEB
 . "${0%/*}/../lib/lab.sh"
 
-[[ -f ${P2PUSB_DEB:-} ]] || fail 'P2PUSB_DEB has to name the package (cargo xtask deb builds it)'
-
 # Every member that changes something, and the polkit action that it takes.
 declare -A ACTIONS=(
     [Manager.CreateTicket]=manage-peers
@@ -107,7 +105,7 @@ polkit_says() {
 
 step 'the package, with one object of each kind'
 host_machine A
-dpkg --install "$P2PUSB_DEB"
+package_install
 gadget_disk disk 16M
 gadget_disk other 16M
 systemctl enable --now p2pusbd

@@ -7,17 +7,6 @@
 # needs: P2PUSB_DEB
 . "${0%/*}/../lib/lab.sh"
 
-[[ -f ${P2PUSB_DEB:-} ]] || fail 'P2PUSB_DEB has to name the package (cargo xtask deb builds it)'
-
-# call NAME OBJECT INTERFACE METHOD [SIGNATURE ARGUMENT...]: a method's only answer, without its type and quotes.
-call() {
-    local answer
-    answer=$(bus_call "$@")
-    answer=${answer#* }
-    answer=${answer#\"}
-    printf '%s\n' "${answer%\"}"
-}
-
 # call_as_nobody OBJECT INTERFACE METHOD [SIGNATURE ARGUMENT...]: on A, as somebody without any rights.
 call_as_nobody() {
     local object=$1 interface=$2
@@ -38,7 +27,7 @@ unit_is_active() {
 
 step 'the package is installed, and nothing is enabled or started'
 host_machine A
-dpkg --install "$P2PUSB_DEB"
+package_install
 expect 'the daemon does not run' not unit_is_active
 expect_match 'whether the unit is enabled' '^disabled$' "$(systemctl is-enabled p2pusbd || true)"
 
@@ -74,11 +63,11 @@ rm /etc/polkit-1/rules.d/10-lab.rules
 
 step 'the disk, by bus calls alone'
 host_start B importer
-call A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$device" 0
-ticket=$(call A "$BUS_ROOT" Manager CreateTicket 'a{sv}' 0)
-call B "$BUS_ROOT" Manager AddPeer 'sa{sv}' "$ticket" 0
+bus_answer A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$device" 0
+ticket=$(bus_answer A "$BUS_ROOT" Manager CreateTicket 'a{sv}' 0)
+bus_answer B "$BUS_ROOT" Manager AddPeer 'sa{sv}' "$ticket" 0
 wait_for 10 'B is offered the disk' offered B A 'Lab disk'
-attachment=$(call B "$(remote_device B A 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
+attachment=$(bus_answer B "$(remote_device B A 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
 attached=$(bus_get B "$attachment" Attachment LocalBusPath)
 disk_ready "$attached"
 expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
@@ -88,7 +77,7 @@ wait_for 5 "A's own kernel has the disk back" has_driver "$usb" usb-storage
 
 step 'systemctl stop while B has it'
 wait_for 10 'B is offered the disk again' offered B A 'Lab disk'
-attachment=$(call B "$(remote_device B A 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
+attachment=$(bus_answer B "$(remote_device B A 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
 systemctl stop p2pusbd
 expect_equal 'how the unit ended' success "$(systemctl show --property=Result --value p2pusbd)"
 wait_for 5 "A's own kernel has the disk back" has_driver "$usb" usb-storage
@@ -104,12 +93,12 @@ systemctl start p2pusbd
 daemon_stop B
 # A attaches its own disk through a host that has no vhci.
 host_start C exporter
-call A "$(bus_objects A shares)" Share Revoke 'a{sv}' 0
-call C "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$device" 0
-ticket=$(call C "$BUS_ROOT" Manager CreateTicket 'a{sv}' 0)
-call A "$BUS_ROOT" Manager AddPeer 'sa{sv}' "$ticket" 0
+bus_answer A "$(bus_objects A shares)" Share Revoke 'a{sv}' 0
+bus_answer C "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$device" 0
+ticket=$(bus_answer C "$BUS_ROOT" Manager CreateTicket 'a{sv}' 0)
+bus_answer A "$BUS_ROOT" Manager AddPeer 'sa{sv}' "$ticket" 0
 wait_for 10 'A is offered the disk' offered A C 'Lab disk'
-attachment=$(call A "$(remote_device A C 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
+attachment=$(bus_answer A "$(remote_device A C 'Lab disk')" RemoteDevice Attach 'a{sv}' 0)
 disk_ready "$(bus_get A "$attachment" Attachment LocalBusPath)"
 expect_equal 'the whole disk, read by A' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
 bus_call A "$attachment" Attachment Detach 'a{sv}' 0

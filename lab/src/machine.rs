@@ -66,7 +66,10 @@ impl Machine {
             command.args(["--init", "systemd"]);
         }
         match self {
-            Self::Uml => option(&mut command, "--kernel", &scenario.kernel),
+            Self::Uml => {
+                option(&mut command, "--kernel", &scenario.kernel);
+                option(&mut command, "--disk", scenario.disk.map(|megabytes| megabytes.to_string()).as_slice());
+            }
             Self::Qemu => option(&mut command, "--device", &scenario.qemu_devices),
         }
         command.env("LAB_BIN", programs).args(["--env", "LAB_BIN"]);
@@ -115,6 +118,7 @@ mod tests {
         };
         let uml = arguments(Machine::Uml);
         assert!(uml.windows(2).any(|two| two == ["--kernel", "dummy_hcd.is_super_speed=1"]), "{uml:?}");
+        assert!(!uml.contains(&"--disk".to_owned()));
         assert!(!arguments(Machine::Qemu).contains(&"--kernel".to_owned()));
     }
 }

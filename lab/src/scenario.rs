@@ -51,6 +51,8 @@ pub struct Scenario {
     pub qemu_devices: Vec<String>,
     /// Parameters for the guest's kernel (machine `uml` only: the other one's drivers are modules).
     pub kernel: Vec<String>,
+    /// The size in megabytes of a disk for what the guest writes, which then outlives its reboots (machine `uml` only).
+    pub disk: Option<u32>,
     /// Environment variables without which it can't run; they are handed to the guest.
     pub needs: Vec<String>,
     /// Programs of the lab that are not built with the others; each is a feature of this crate without its `lab-`.
@@ -135,6 +137,7 @@ impl Scenario {
             timeout: DEFAULT_TIMEOUT,
             qemu_devices: Vec::new(),
             kernel: Vec::new(),
+            disk: None,
             needs: Vec::new(),
             programs: Vec::new(),
         };
@@ -174,6 +177,10 @@ impl Scenario {
             }
             "qemu-device" => self.qemu_devices.push(value.to_owned()),
             "kernel" => self.kernel.extend(value.split_whitespace().map(str::to_owned)),
+            "disk" => {
+                let megabytes = value.parse().map_err(|_| format!("disk: {value} is no number of megabytes"))?;
+                self.disk = Some(megabytes);
+            }
             "needs" => self.needs.extend(value.split_whitespace().map(str::to_owned)),
             "program" => self.programs.push(value.to_owned()),
             other => return Err(format!("unknown header line: {other}")),
@@ -200,7 +207,7 @@ mod tests {
     #[test]
     fn a_full_header() {
         let text = "#!/bin/bash\n# title: a disk: whole\n# machines: uml qemu\n# clock: virtual\n# init: systemd\n\
-                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# kernel: one.a=1 two.b\n# needs: ONE TWO\n# program: lab-more\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
+                    # timeout: 7\n# qemu-device: usb-kbd,id=k\n# kernel: one.a=1 two.b\n# disk: 256\n# needs: ONE TWO\n# program: lab-more\n#\n# Some prose. With more: text.\necho\n# title: not this\n";
         let scenario = parse(text).expect("a good header");
         assert_eq!(scenario.name, "some-name");
         assert_eq!(scenario.title, "a disk: whole");
@@ -210,6 +217,7 @@ mod tests {
         assert_eq!(scenario.timeout, Duration::from_secs(7));
         assert_eq!(scenario.qemu_devices, ["usb-kbd,id=k"]);
         assert_eq!(scenario.kernel, ["one.a=1", "two.b"]);
+        assert_eq!(scenario.disk, Some(256));
         assert_eq!(scenario.needs, ["ONE", "TWO"]);
         assert_eq!(scenario.programs, ["lab-more"]);
         assert_eq!(scenario.unbuilt(Path::new("/nowhere")), Some("lab-more"));
@@ -223,6 +231,7 @@ mod tests {
             ("#!/bin/bash\n# title: x\n# machines: vax\n", "vax"),
             ("#!/bin/bash\n# title: x\n# clock: fast\n", "clock"),
             ("#!/bin/bash\n# title: x\n# timeout: soon\n", "timeout"),
+            ("#!/bin/bash\n# title: x\n# disk: big\n", "disk"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(expected), "{error}");
