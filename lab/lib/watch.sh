@@ -17,16 +17,22 @@ watch_commands() {
     # udev has it look for a change of medium now and then.
     echo 0 >"/sys/block/${disk##*/}/events_poll_msecs"
     disk_idle
+    # Both at once: what the disk is asked for while only one of them is watched would be missed by the other.
     watch_bus "${1%%-*}" /dev/shm/usbmon-a
     watch_bus "${2%%-*}" /dev/shm/usbmon-b
+    wait_for 5 "A's bus is watched" watches "${WATCHERS[-2]}" "${1%%-*}"
+    wait_for 5 "B's bus is watched" watches "${WATCHERS[-1]}" "${2%%-*}"
 }
 
 # watch_bus BUS FILE logs the URBs of a bus.
 watch_bus() {
-    local source=/sys/kernel/debug/usb/usbmon/${1}t
-    cat "$source" >"$2" &
+    cat "/sys/kernel/debug/usb/usbmon/${1}t" >"$2" &
     WATCHERS+=($!)
-    wait_for 5 "bus $1 is watched" test "/proc/$!/fd/3" -ef "$source"
+}
+
+# watches PROCESS BUS; for wait_for.
+watches() {
+    test "/proc/$1/fd/3" -ef "/sys/kernel/debug/usb/usbmon/${2}t"
 }
 
 # A disk has one command at a time: when this one is answered, all before it are.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: everything that p2pusb can be asked for, by busctl alone: tickets, shares, hours, queues, guests, blocking, forgetting
+# title: everything that p2pusb can be asked for, by busctl alone
 # machines: uml
 # clock: virtual
 # timeout: 300
@@ -60,7 +60,8 @@ expect_equal 'its product' 'Lab disk' "$(bus_get A "$device" Device Product)"
 step 'what A can not share, and what it is asked for wrongly'
 bus_refuses DeviceExcluded A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$BUS_ROOT/devices/usb1" 0
 bus_refuses DeviceGone A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$BUS_ROOT/devices/9_9" 0
-for wrong in 'color s red' 'force s yes' 'grace u 3601' 'expires-usec t 999999' 'session-limit u 9' 'windows as 1 noon'; do
+for wrong in 'color s red' 'force s yes' 'grace u 3601' 'expires-usec t 999999' 'session-limit u 9' \
+    'windows as 1 noon'; do
     # shellcheck disable=SC2086 # key, type and value
     bus_refuses InvalidArgs A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$device" 1 $wrong
 done
@@ -283,6 +284,7 @@ bus_call A "$(peer_object A B)" Peer Forget 'a{sv}' 0
 wait_for 5 "B's attachment is gone" attachments_are B 0
 expect_equal 'why it ended on B' 'Lab disk: peer-forgotten' "$(ended B)"
 wait_for 40 'B knows that A refuses it' peer_is B A refused
-bus_refuses PeerUnknown A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$serial" 1 peers ao 1 "$BUS_ROOT/peers/0123456789abcdef"
+bus_refuses PeerUnknown A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$serial" 1 \
+    peers ao 1 "$BUS_ROOT/peers/0123456789abcdef"
 revoked
 expect 'no vhci port is in use' vhci_is_empty

@@ -1,7 +1,7 @@
 """What by-python.sh runs: three machines, from the first ticket to the end of the pairing, over D-Bus alone.
 
-The machines are the hosts of the lab, so each is given by a process in its namespaces. How a program on an ordinary machine
-talks to p2pusbd is in ../lib/bus.py, and what it can ask for is here, a function for each subject.
+The machines are the hosts of the lab, so each is given by a process in its namespaces. How a program on an ordinary
+machine talks to p2pusbd is in ../lib/bus.py, and what it can ask for is here, a function for each subject.
 """
 
 import datetime
@@ -127,7 +127,8 @@ class Disks:
         """The device node of a disk that is attached, once it is there."""
         usb = host.get(host.get(attachment, "Attachment", "LocalDevice"), "Device", "SysfsPath")
         below = os.path.realpath(usb).removeprefix("/sys") + "/"
-        return wait_for("the disk", lambda: next((node for at, node in self.nodes.items() if at.startswith(below)), None))
+        found = lambda: next((node for at, node in self.nodes.items() if at.startswith(below)), None)
+        return wait_for("the disk", found)
 
 
 def step(text):

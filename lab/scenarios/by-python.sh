@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: everything that p2pusb can be asked for, by a Python program over D-Bus that waits for signals and for nothing else
+# title: everything that p2pusb can be asked for, by a Python program over D-Bus that waits for signals alone
 # machines: uml
 # clock: virtual
 # timeout: 240
@@ -13,5 +13,6 @@ host_start C importer
 gadget_disk disk 16M
 
 step 'by-python.py'
-PYTHONPATH=$LAB_LIB PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "${0%.sh}.py" "$(daemon_pid A)" "$(daemon_pid B)" "$(daemon_pid C)"
+export PYTHONPATH=$LAB_LIB PYTHONDONTWRITEBYTECODE=1
+/usr/bin/python3 "${0%.sh}.py" "$(daemon_pid A)" "$(daemon_pid B)" "$(daemon_pid C)"
 expect 'no vhci port is in use' vhci_is_empty

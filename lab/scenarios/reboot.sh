@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: a disk shared by a udev rule is attached by itself after reboots of both machines, orderly ones and power failures
+# title: a disk shared by a udev rule is attached by itself after a reboot of both machines, and after a power failure
 # machines: uml
 # clock: virtual
 # init: systemd
@@ -7,19 +7,20 @@
 # timeout: 300
 # needs: P2PUSB_DEB
 #
-# What is real: the guest boots three times, each time a new kernel with nothing but what is on its disk, an ext4 file system.
-# A is the guest itself, with the package installed and enabled: systemd starts its daemon in each boot, and nobody says
-# anything there but the udev rule and, once, the ticket. The first reboot is `systemctl reboot`; the second is a power
-# failure, seconds after the disk was attached, in which what no program has asked to be written is lost.
+# What is real: the guest boots three times, each time a new kernel with nothing but what is on its disk, an ext4 file
+# system. A is the guest itself, with the package installed and enabled: systemd starts its daemon in each boot, and nobody
+# says anything there but the udev rule and, once, the ticket. The first reboot is `systemctl reboot`; the second is a power
+# failure, a second after the disk was attached, in which what no program has asked to be written is lost.
 #
 # What is not: A and B are one machine with one kernel, B a host in namespaces of its own, so both are rebooted at the same
 # time; the restart of one alone, while the other one goes on, is shown by udev-share for their daemons. B's state is on the
-# same disk, and its daemon is started here. The USB disk is a gadget of the same kernel: that it stays plugged in means here
-# that it is plugged in anew in each boot, for which reason the share and the pairing are all that can name it.
+# same disk, and its daemon is started by the scenario. The USB disk is a gadget of the same kernel: that it stays plugged
+# in means that it is plugged in anew in each boot. The clock counts waiting, not work, so that a busy machine changes
+# nothing.
 . "${0%/*}/../lib/lab.sh"
 
-# The most that may pass, in seconds, until B's kernel has the disk: from the time when it is plugged in and both daemons
-# are ready.
+# The most that may pass, in seconds, from the time when both daemons are ready and the disk is plugged in until B's kernel
+# has it.
 LIMIT=2
 
 # again SINCE WHAT: B has attached the disk by itself, soon after that moment, and reads every byte.
