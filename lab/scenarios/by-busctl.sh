@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: everything that p2pusb can be asked for, by busctl alone
+# title: what p2pusb can be asked for, by busctl alone
 # machines: uml
 # clock: virtual
 # timeout: 300

@@ -1,5 +1,5 @@
 #!/bin/bash
-# title: everything that p2pusb can be asked for, by a Python program over D-Bus that waits for signals alone
+# title: what p2pusb can be asked for, by a Python program over D-Bus that waits for signals alone
 # machines: uml
 # clock: virtual
 # timeout: 240
