@@ -5,9 +5,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use p2pusb_dbus::names::{
-    ACCEPTING_MAX_USEC, ACCEPTING_MIN_USEC, ACCESS_MAX_USEC, ACCESS_MIN_USEC, GRACE_MAX_SECONDS,
-    SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS, SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
-    TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
+    ACCEPTING_MAX_USEC, ACCEPTING_MIN_USEC, ACCESS_MAX_USEC, ACCESS_MIN_USEC, BANDWIDTH_MAX, BANDWIDTH_MIN,
+    GRACE_MAX_SECONDS, SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS, SHARE_LIFETIME_MAX_USEC,
+    SHARE_LIFETIME_MIN_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC,
 };
 
 use crate::{complete, duration};
@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     Pause(Pause),
     /// Give a device again that was taken back
     Resume(Pause),
+    /// Say how fast a shared device, or all that a peer uses, may be
+    Limit(Limit),
     /// Make a ticket by which another machine can pair with this one
     Invite(Invite),
     /// Pair with the machine that made a ticket
@@ -147,7 +149,38 @@ pub(crate) struct Share {
     /// For how long a peer may have it at a time: 10s to 31d [default: for as long as it likes]
     #[arg(long, value_name = "TIME", value_parser = session_limit)]
     pub(crate) session_limit: Option<Duration>,
+
+    /// How fast it may be used, in bytes a second, such as 500k or 10M: 10k to 10G [default: as fast as it goes]
+    #[arg(long, value_name = "RATE", value_parser = share_bandwidth)]
+    pub(crate) bandwidth: Option<u64>,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The limit counts at once, for what is in use as well, and for both directions together. Only transfers of data wait for their \
+turn; keyboards, sound and commands do not.
+
+Examples:
+  p2pusb limit 2M flash
+  p2pusb limit 10M --peer laptop
+  p2pusb limit none flash")]
+pub(crate) struct Limit {
+    /// Bytes a second, such as 500k or 10M: 10k to 10G; or none
+    #[arg(value_name = "RATE", value_parser = rate)]
+    pub(crate) bandwidth: Rate,
+
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares(), required_unless_present = "peer")]
+    pub(crate) device: Option<String>,
+
+    /// All that this peer uses of this machine, together
+    #[arg(long, value_name = "PEER", conflicts_with = "device", add = complete::peers())]
+    pub(crate) peer: Option<String>,
+}
+
+/// A limit; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) u64);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -433,6 +466,19 @@ fn accepting(text: &str) -> Result<Duration, String> {
 
 fn share_lifetime(text: &str) -> Result<Duration, String> {
     within("a device is shared for", text, SHARE_LIFETIME_MIN_USEC, SHARE_LIFETIME_MAX_USEC)
+}
+
+fn share_bandwidth(text: &str) -> Result<u64, String> {
+    let bytes = p2pusb_dbus::bandwidth::parse(text)?;
+    if (BANDWIDTH_MIN..=BANDWIDTH_MAX).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("a limit is 10k to 10G bytes a second".to_owned())
+    }
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "none" { Ok(Rate(0)) } else { share_bandwidth(text).map(Rate) }
 }
 
 fn session_limit(text: &str) -> Result<Duration, String> {

@@ -159,6 +159,11 @@ pub(crate) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Bytes in a second, in the unit that fits.
+pub(crate) fn rate(bytes: u64) -> String {
+    format!("{}/s", self::bytes(bytes))
+}
+
 /// A number of bytes in the unit that fits it.
 pub(crate) fn bytes(number: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];

@@ -38,10 +38,16 @@ pub(crate) struct Share {
     once: bool,
     windows: Vec<String>,
     session_limit: u32,
+    bandwidth: u64,
     claimed_by: Option<PeerName>,
     queue: Vec<PeerName>,
     grace: u32,
     reconnect_deadline_usec: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    urbs: u64,
+    urb_errors: u64,
+    lost_usec: u64,
     owner_uid: u32,
     stable_id: String,
 }
@@ -60,6 +66,7 @@ pub(crate) struct Peer {
     path: String,
     rtt_usec: u64,
     last_seen_usec: u64,
+    bandwidth: u64,
 }
 
 /// A paired machine, where it is mentioned.
@@ -107,6 +114,8 @@ pub(crate) struct Attachment {
     bytes_in: u64,
     bytes_out: u64,
     urbs: u64,
+    urb_errors: u64,
+    lost_usec: u64,
     owner_uid: u32,
 }
 
@@ -171,6 +180,7 @@ impl From<&snapshot::Peer> for Peer {
             path: peer.path_kind.clone(),
             rtt_usec: peer.rtt_usec,
             last_seen_usec: peer.last_seen,
+            bandwidth: peer.bandwidth,
         }
     }
 }
@@ -221,6 +231,12 @@ impl Share {
             once: share.once,
             windows: share.windows.clone(),
             session_limit: share.session_limit,
+            bandwidth: share.bandwidth,
+            bytes_in: share.bytes_in,
+            bytes_out: share.bytes_out,
+            urbs: share.urbs,
+            urb_errors: share.urb_errors,
+            lost_usec: share.lost_usec,
             claimed_by: share.claimed_by.as_deref().map(|peer| PeerName::new(all, peer)),
             queue: share.queue.iter().map(|peer| PeerName::new(all, peer)).collect(),
             grace: share.grace,
@@ -272,6 +288,8 @@ impl Attachment {
             bytes_in: attachment.bytes_in,
             bytes_out: attachment.bytes_out,
             urbs: attachment.urbs,
+            urb_errors: attachment.urb_errors,
+            lost_usec: attachment.lost_usec,
             owner_uid: attachment.owner_uid,
         }
     }

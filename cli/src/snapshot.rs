@@ -63,11 +63,17 @@ pub(crate) struct Share {
     pub(crate) once: bool,
     pub(crate) windows: Vec<String>,
     pub(crate) session_limit: u32,
+    pub(crate) bandwidth: u64,
     pub(crate) state: String,
     pub(crate) claimed_by: Option<String>,
     pub(crate) queue: Vec<String>,
     pub(crate) grace: u32,
     pub(crate) reconnect_deadline: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) urbs: u64,
+    pub(crate) urb_errors: u64,
+    pub(crate) lost_usec: u64,
     pub(crate) owner_uid: u32,
 }
 
@@ -85,6 +91,7 @@ pub(crate) struct Peer {
     pub(crate) path_kind: String,
     pub(crate) rtt_usec: u64,
     pub(crate) last_seen: u64,
+    pub(crate) bandwidth: u64,
 }
 
 /// `org.p2pusb1.RemoteDevice`
@@ -125,6 +132,8 @@ pub(crate) struct Attachment {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) urbs: u64,
+    pub(crate) urb_errors: u64,
+    pub(crate) lost_usec: u64,
     pub(crate) owner_uid: u32,
 }
 
@@ -238,6 +247,12 @@ impl Share {
             once: p.value("Once"),
             windows: p.value::<Vec<String>>("Windows").iter().map(|window| clean(window)).collect(),
             session_limit: p.value("SessionLimit"),
+            bandwidth: p.value("Bandwidth"),
+            bytes_in: p.value("BytesIn"),
+            bytes_out: p.value("BytesOut"),
+            urbs: p.value("Urbs"),
+            urb_errors: p.value("UrbErrors"),
+            lost_usec: p.value("LostUsec"),
             state: p.text("State"),
             claimed_by: p.object("ClaimedBy"),
             queue: p.objects("Queue"),
@@ -262,6 +277,7 @@ impl Peer {
             path_kind: p.text("Path"),
             rtt_usec: p.value("RttUsec"),
             last_seen: p.value("LastSeen"),
+            bandwidth: p.value("Bandwidth"),
         }
     }
 
@@ -321,6 +337,8 @@ impl Attachment {
             bytes_in: p.value("BytesIn"),
             bytes_out: p.value("BytesOut"),
             urbs: p.value("Urbs"),
+            urb_errors: p.value("UrbErrors"),
+            lost_usec: p.value("LostUsec"),
             owner_uid: p.value("OwnerUid"),
         }
     }

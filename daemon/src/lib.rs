@@ -18,6 +18,7 @@ pub mod attach;
 mod buffers;
 pub mod bus;
 pub mod config;
+pub mod counters;
 mod diagnose;
 pub mod engine;
 pub mod error;

@@ -5,6 +5,7 @@
 //! installed to `/usr/share/dbus-1/interfaces`, and [`xml`] holds their texts. README.md beside them
 //! says what may change and what may not.
 
+pub mod bandwidth;
 mod error;
 pub mod names;
 pub mod path;

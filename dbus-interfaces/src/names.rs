@@ -60,14 +60,14 @@ pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
 
 /// polkit actions. Root may do all of them; without polkit nobody else may.
 pub mod action {
-    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.SetPaused`, `Share.Revoke`.
+    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.SetPaused`, `Share.SetBandwidth`, `Share.Revoke`.
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `Manager.ShareDevice` with the option `force`.
     pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
     /// `RemoteDevice.Attach`, `RemoteDevice.AttachWithGuard`, `Attachment.Detach`.
     pub const ATTACH_DEVICE: &str = "org.p2pusb1.attach-device";
     /// `Manager.CreateTicket`, `Manager.AddPeer`, `Manager.ProposePairing`, `Manager.SetAcceptingPeers`, `Peer.Forget`,
-    /// `Peer.SetLabel`, `Peer.SetTrust`; and whoever agrees to a pairing through an agent.
+    /// `Peer.SetLabel`, `Peer.SetTrust`, `Peer.SetBandwidth`; and whoever agrees to a pairing through an agent.
     pub const MANAGE_PEERS: &str = "org.p2pusb1.manage-peers";
     /// `Manager.Reload`.
     pub const CONFIGURE: &str = "org.p2pusb1.configure";
@@ -106,6 +106,9 @@ pub mod option {
     /// `Manager.ShareDevice`, type `u`: how long one claim may last, in seconds, from
     /// [`super::SESSION_LIMIT_MIN_SECONDS`] to [`super::SESSION_LIMIT_MAX_SECONDS`].
     pub const SESSION_LIMIT: &str = "session-limit";
+    /// `Manager.ShareDevice`, type `t`: how fast the device may be used, in bytes in a second, from
+    /// [`super::BANDWIDTH_MIN`] to [`super::BANDWIDTH_MAX`].
+    pub const BANDWIDTH: &str = "bandwidth";
     /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
     pub const KEEP: &str = "keep";
     /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.
@@ -145,6 +148,11 @@ pub const SHARE_LIFETIME_MAX_USEC: u64 = 366 * 24 * 3600 * 1_000_000;
 pub const SESSION_LIMIT_MIN_SECONDS: u32 = 10;
 /// The longest session limit: 31 days, in seconds.
 pub const SESSION_LIMIT_MAX_SECONDS: u32 = 31 * 24 * 3600;
+
+/// The lowest limit of bandwidth, in bytes in a second: with less, drivers give up.
+pub const BANDWIDTH_MIN: u64 = 10_000;
+/// The highest limit of bandwidth, in bytes in a second.
+pub const BANDWIDTH_MAX: u64 = 10_000_000_000;
 
 /// How many windows of time a share has at most.
 pub const WINDOWS_MAX: usize = 16;

@@ -180,6 +180,7 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::ONCE, "b"),
         (xml::MANAGER, "ShareDevice", option::WINDOWS, "as"),
         (xml::MANAGER, "ShareDevice", option::SESSION_LIMIT, "u"),
+        (xml::MANAGER, "ShareDevice", option::BANDWIDTH, "t"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
         (xml::REMOTE_DEVICE, "Attach", option::KEEP, "b"),
     ] {

@@ -217,11 +217,12 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names expires once windows session_limit origin state claimed_by queue grace reconnect_deadline owner_uid],
+    [device stable_id product peers peer_names expires once windows session_limit bandwidth origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();
         p.set_paused(true, &Options::new()).await.unwrap();
+        p.set_bandwidth(10_000, &Options::new()).await.unwrap();
         p.set_peers(&[ObjectPath::from_static_str("/a").unwrap()], &Options::new()).await.unwrap();
     }
 );
@@ -231,11 +232,12 @@ agrees!(
     PeerProxy,
     PEER,
     PEER,
-    [endpoint_id label trust scope until state last_error path_kind rtt_usec last_seen],
+    [endpoint_id label trust scope until state last_error path_kind rtt_usec last_seen bandwidth],
     |p| {
         p.forget(&Options::new()).await.unwrap();
         p.set_label("desk", &Options::new()).await.unwrap();
         p.set_trust("blocked", &Options::new()).await.unwrap();
+        p.set_bandwidth(10_000, &Options::new()).await.unwrap();
     }
 );
 
@@ -260,7 +262,7 @@ agrees!(
     ATTACHMENT,
     [
         remote_device peer product state last_error local_bus_path local_device controller port since grace
-        reconnect_deadline ends_at keep bytes_in bytes_out urbs owner_uid
+        reconnect_deadline ends_at keep bytes_in bytes_out urbs urb_errors lost_usec owner_uid
     ],
     |p| {
         p.detach(&Options::new()).await.unwrap();

@@ -20,9 +20,11 @@ declare -A ACTIONS=(
     [Share.SetPeers]=share-device
     [Share.SetGrace]=share-device
     [Share.SetPaused]=share-device
+    [Share.SetBandwidth]=share-device
     [Peer.Forget]=manage-peers
     [Peer.SetLabel]=manage-peers
     [Peer.SetTrust]=manage-peers
+    [Peer.SetBandwidth]=manage-peers
     [RemoteDevice.Attach]=attach-device
     [RemoteDevice.AttachWithGuard]=attach-device
     [Attachment.Detach]=attach-device
@@ -53,7 +55,7 @@ arguments() {
         a?*) arguments+=(0) rest=${rest:2} ;;
         o*) arguments+=(/org/p2pusb1/nothing) rest=${rest:1} ;;
         s*) arguments+=(nothing) rest=${rest:1} ;;
-        u* | t*) arguments+=(1) rest=${rest:1} ;;
+        u* | t*) arguments+=(20000) rest=${rest:1} ;;
         b*) arguments+=(true) rest=${rest:1} ;;
         *) fail "no argument for $rest in $1" ;;
         esac

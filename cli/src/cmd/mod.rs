@@ -9,6 +9,7 @@ mod discovered;
 mod doctor;
 mod forget;
 mod invite;
+mod limit;
 mod list;
 mod logs;
 mod monitor;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Unshare(args)) => unshare::run(&mut bus().await?, args).await,
         Some(Verb::Pause(args)) => pause::run(&mut bus().await?, args, true).await,
         Some(Verb::Resume(args)) => pause::run(&mut bus().await?, args, false).await,
+        Some(Verb::Limit(args)) => limit::run(&mut bus().await?, args).await,
         Some(Verb::Invite(args)) => invite::run(&mut bus().await?, args).await,
         Some(Verb::Pair(Pair { with: Some(machine), .. })) => agree::propose(&mut bus().await?, machine).await,
         Some(Verb::Pair(Pair { accept: true, wait, .. })) => agree::accept(&mut bus().await?, *wait).await,

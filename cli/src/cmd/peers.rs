@@ -135,7 +135,7 @@ Workshop may use nothing: its device is not shared any more
                 "last_error": null,
                 "path": "direct",
                 "rtt_usec": 20500,
-                "last_seen_usec": 1000000,
+                "bandwidth": 0, "last_seen_usec": 1000000,
             })
         );
     }

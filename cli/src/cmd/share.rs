@@ -48,6 +48,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if let Some(limit) = args.session_limit {
         options.insert(option::SESSION_LIMIT, u32::try_from(limit.as_secs()).unwrap_or(u32::MAX).into());
     }
+    if let Some(bandwidth) = args.bandwidth {
+        options.insert(option::BANDWIDTH, bandwidth.into());
+    }
     let what = format!("Sharing {}", device.name());
     let path = ObjectPath::from_str_unchecked(&device.path);
     let share: OwnedObjectPath =

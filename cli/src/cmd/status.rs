@@ -14,7 +14,7 @@ use crate::{
     bus::Bus,
     duration,
     exit::Failure,
-    format::{Cell, Colours, Table, Tone, ago, bytes, left, now_usec, rtt},
+    format::{Cell, Colours, Table, Tone, ago, bytes, left, now_usec, rate, rtt},
     json,
     report::Report,
     snapshot::{Share, Snapshot},
@@ -152,7 +152,7 @@ fn queue(all: &Snapshot, share: &Share) -> String {
     if waiting.is_empty() { String::new() } else { format!("; waiting: {}", waiting.join(", ")) }
 }
 
-/// Until when, at which hours, and for how long at a time.
+/// Until when, at which hours, for how long at a time, and how fast.
 fn terms(share: &Share, now_usec: u64) -> String {
     let mut text = String::new();
     if share.expires != 0 {
@@ -166,6 +166,9 @@ fn terms(share: &Share, now_usec: u64) -> String {
     }
     if share.session_limit != 0 {
         text += &format!(", {} at a time", duration::words(Duration::from_secs(share.session_limit.into())));
+    }
+    if share.bandwidth != 0 {
+        text += &format!(", {} at most", rate(share.bandwidth));
     }
     text
 }

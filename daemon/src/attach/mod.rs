@@ -24,43 +24,9 @@ pub(crate) use self::{
     virtual_host::VirtualHost,
 };
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 /// This machine's kernel.
 pub(crate) fn kernel() -> Arc<dyn VirtualHost> {
     Arc::new(vhci::Vhci::new())
-}
-
-/// What went through an attachment.
-#[derive(Debug, Default)]
-pub struct Counters {
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    urbs: AtomicU64,
-}
-
-impl Counters {
-    fn count(&self, input: bool, bytes: u32) {
-        self.urbs.fetch_add(1, Ordering::Relaxed);
-        let counter = if input { &self.bytes_in } else { &self.bytes_out };
-        counter.fetch_add(bytes.into(), Ordering::Relaxed);
-    }
-
-    /// Bytes read from the device.
-    pub fn bytes_in(&self) -> u64 {
-        self.bytes_in.load(Ordering::Relaxed)
-    }
-
-    /// Bytes written to the device.
-    pub fn bytes_out(&self) -> u64 {
-        self.bytes_out.load(Ordering::Relaxed)
-    }
-
-    /// URBs completed.
-    pub fn urbs(&self) -> u64 {
-        self.urbs.load(Ordering::Relaxed)
-    }
 }

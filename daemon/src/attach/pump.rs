@@ -31,13 +31,13 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    Counters,
     ahead::Ahead,
     iso::Packets,
     usbip::{self, CANCELLED, Command, Reply},
 };
 use crate::{
     buffers::Buffers,
+    counters::{Counted, Counters},
     net::{
         frames::{
             FrameError, Head, PRIORITY_URGENT, Payload, read_lane_head, read_lane_payload, skip_payload,
@@ -524,7 +524,7 @@ impl Pump {
         }
         // The answer to an unlink has no room for what was moved before; a completion has.
         if let (Some(seqnum), UrbStatus::Cancelled, 0) = (urb.unlinked, status, complete.actual_length) {
-            self.counters.count(urb.input, 0);
+            self.counters.count(Counted { input: urb.input, bytes: 0, failed: false });
             return reply(replies, usbip::ret_unlink(seqnum, CANCELLED)).await;
         }
         if let Err(unaccepted) = urb.presents(&payload).try_for_each(|interface| self.presentable.check(interface)) {
@@ -534,7 +534,8 @@ impl Pump {
         }
         let (answer, actual_length) =
             urb.answer(complete, payload).map_err(|error| Fault::Protocol(error.to_string()))?;
-        self.counters.count(urb.input, actual_length);
+        let failed = !matches!(status, UrbStatus::Ok | UrbStatus::Cancelled);
+        self.counters.count(Counted { input: urb.input, bytes: actual_length, failed });
         reply(replies, answer).await?;
         match urb.unlinked {
             Some(seqnum) => reply(replies, usbip::ret_unlink(seqnum, 0)).await,

@@ -19,12 +19,12 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    Counters,
     named::{Named, Names},
     pump::{Pump, Stopped, Switch},
     virtual_host::{Port, VirtualHost},
 };
 use crate::{
+    counters::Counters,
     engine::EngineHandle,
     error::{Error, Result},
     net::link::{Connected, Notice},

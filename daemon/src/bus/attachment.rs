@@ -117,6 +117,16 @@ impl Attachment {
         self.view.now().counters.urbs()
     }
 
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urb_errors(&self) -> u64 {
+        self.view.now().counters.errors()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn lost_usec(&self) -> u64 {
+        self.view.now().counters.lost_usec()
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn owner_uid(&self) -> u32 {
         self.view.now().owner_uid

@@ -18,8 +18,8 @@ use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node};
 
 use super::{Context, agents::Agents, mirror::QUIET, paths, serve};
 use crate::{
-    attach::Counters,
     config::{Config, Grace, Network, Source},
+    counters::Counters,
     diagnose::Diagnosis,
     engine::{
         Engine, Inputs,
@@ -143,6 +143,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             grace: Grace::default(),
             lost_until: 0,
             owner_uid: 0,
+            counters: Arc::new(Counters::default()),
         }),
         Object::RemoteDevice(RemoteDeviceView {
             peer,

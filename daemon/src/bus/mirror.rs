@@ -131,7 +131,7 @@ impl Mirror {
 }
 
 /// Properties that change without a word: see `EmitsChangedSignal` in dbus-interfaces/.
-pub(super) const QUIET: [&str; 4] = ["RttUsec", "BytesIn", "BytesOut", "Urbs"];
+pub(super) const QUIET: [&str; 6] = ["RttUsec", "BytesIn", "BytesOut", "Urbs", "UrbErrors", "LostUsec"];
 
 async fn announce<I: Interface>(
     emitter: &SignalEmitter<'_>,

@@ -7,7 +7,7 @@ use p2pusb_dbus::{
     MethodError,
     names::{
         SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
-        option::{EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
+        option::{BANDWIDTH, EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
     },
 };
 use zbus::OwnedVariant;
@@ -16,12 +16,18 @@ use crate::{
     config::Grace,
     engine::now_usec,
     error::Error,
-    policy::{SessionLimit, Terms},
+    policy::{Bandwidth, SessionLimit, Terms},
 };
 
 /// A grace time in seconds, as callers give it.
 pub(super) fn grace(seconds: u32) -> Result<Grace, MethodError> {
     Grace::try_from(u64::from(seconds)).map_err(|wrong| Error::InvalidArgs(wrong).into())
+}
+
+/// A bandwidth as callers give it: 0 for no limit.
+pub(super) fn bandwidth(bytes: u64) -> Result<Option<Bandwidth>, MethodError> {
+    let limit = (bytes != 0).then(|| Bandwidth::try_from(bytes));
+    limit.transpose().map_err(|wrong| Error::InvalidArgs(wrong).into())
 }
 
 /// The options of one call.
@@ -55,7 +61,7 @@ impl Options {
         self.take(GRACE)?.map(grace).transpose()
     }
 
-    /// Takes the options about the time out.
+    /// Takes the options about the time and the bandwidth out.
     pub(super) fn take_terms(&mut self) -> Result<Terms, MethodError> {
         let wrong = |why: String| MethodError::from(Error::InvalidArgs(why));
         let lifetime: Option<u64> = self.take(EXPIRES_USEC)?;
@@ -71,6 +77,7 @@ impl Options {
             once: self.take(ONCE)?.unwrap_or(false),
             windows: self.take::<Vec<String>>(WINDOWS)?.unwrap_or_default().try_into().map_err(wrong)?,
             session_limit: limit.map(|limit| SessionLimit::try_from(u64::from(limit))).transpose().map_err(wrong)?,
+            bandwidth: self.take::<u64>(BANDWIDTH)?.map(Bandwidth::try_from).transpose().map_err(wrong)?,
         })
     }
 

@@ -5,11 +5,17 @@ use std::collections::HashMap;
 use p2pusb_dbus::{MethodError, names::action, path};
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{context::Context, options::Options, paths, shown::Shown};
+use super::{
+    context::Context,
+    options::{self, Options},
+    paths,
+    shown::Shown,
+};
 use crate::{
     engine::view::PeerView,
     error::Error,
     peer::{PeerId, Trust},
+    policy::Bandwidth,
 };
 
 #[derive(Debug)]
@@ -35,6 +41,19 @@ pub(super) async fn label(server: &zbus::ObjectServer, id: PeerId) -> String {
 
 #[interface(name = "org.p2pusb1.Peer", introspection_docs = false)]
 impl Peer {
+    async fn set_bandwidth(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        bandwidth: u64,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header, "limit").await?;
+        Options::new(options).done()?;
+        let bandwidth = options::bandwidth(bandwidth)?;
+        let result = self.context.engine.set_peer_bandwidth(self.view.now().id, bandwidth).await;
+        self.context.settled(result).await
+    }
+
     async fn forget(
         &self,
         #[zbus(header)] header: Header<'_>,
@@ -119,5 +138,10 @@ impl Peer {
     #[zbus(property)]
     fn last_seen(&self) -> u64 {
         self.view.now().last_seen
+    }
+
+    #[zbus(property)]
+    fn bandwidth(&self) -> u64 {
+        self.view.now().bandwidth.map_or(0, Bandwidth::bytes_per_second)
     }
 }

@@ -12,7 +12,10 @@ use super::{
     paths,
     shown::Shown,
 };
-use crate::{engine::view::ShareView, policy::SessionLimit};
+use crate::{
+    engine::view::ShareView,
+    policy::{Bandwidth, SessionLimit},
+};
 
 #[derive(Debug)]
 pub(super) struct Share {
@@ -79,6 +82,19 @@ impl Share {
         self.context.settled(result).await
     }
 
+    async fn set_bandwidth(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        bandwidth: u64,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let (share, bandwidth) = (self.view.now().id.clone(), options::bandwidth(bandwidth)?);
+        let result = self.context.engine.set_share_bandwidth(share, bandwidth).await;
+        self.context.settled(result).await
+    }
+
     #[zbus(property)]
     fn device(&self) -> OwnedObjectPath {
         paths::or_none(self.view.now().device.as_ref(), paths::device)
@@ -125,6 +141,11 @@ impl Share {
     }
 
     #[zbus(property)]
+    fn bandwidth(&self) -> u64 {
+        self.view.now().terms.bandwidth.map_or(0, Bandwidth::bytes_per_second)
+    }
+
+    #[zbus(property)]
     fn origin(&self) -> &'static str {
         self.view.now().origin
     }
@@ -152,6 +173,31 @@ impl Share {
     #[zbus(property)]
     fn reconnect_deadline(&self) -> u64 {
         self.view.now().lost_until
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn bytes_in(&self) -> u64 {
+        self.view.now().counters.bytes_in()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn bytes_out(&self) -> u64 {
+        self.view.now().counters.bytes_out()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urbs(&self) -> u64 {
+        self.view.now().counters.urbs()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urb_errors(&self) -> u64 {
+        self.view.now().counters.errors()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn lost_usec(&self) -> u64 {
+        self.view.now().counters.lost_usec()
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::policy::{
-    Action, Conditions, Glob, InterfaceSet, PeerNames, Rule, Rules, SessionLimit, Terms, UsbIdPattern, Windows,
+    Action, Bandwidth, Conditions, Glob, InterfaceSet, PeerNames, Rule, Rules, SessionLimit, Terms, UsbIdPattern,
+    Windows,
 };
 
 /// A rule as it is written.
@@ -21,6 +22,7 @@ struct Written {
     peers: Option<Vec<String>>,
     windows: Option<Windows>,
     session_limit: Option<SessionLimit>,
+    bandwidth: Option<Bandwidth>,
 }
 
 #[derive(Deserialize)]
@@ -34,8 +36,8 @@ impl TryFrom<Written> for Read {
     type Error = &'static str;
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let Written { action, label, id, serial, name, via_port, with_interface, peers, windows, session_limit } =
-            written;
+        let Written { action, label, id, serial, name, via_port, with_interface, peers, windows, .. } = written;
+        let (session_limit, bandwidth) = (written.session_limit, written.bandwidth);
         let conditions = Conditions { id, serial, name, via_port, with_interface };
         if conditions.is_empty() {
             return Err(
@@ -46,18 +48,18 @@ impl TryFrom<Written> for Read {
         if peers.as_ref().is_some_and(|peers| peers.iter().all(|name| name.trim().is_empty())) {
             return Err("peers names nobody; without peers the device is shared with every paired peer");
         }
-        let has_terms = peers.is_some() || windows.is_some() || session_limit.is_some();
+        let has_terms = peers.is_some() || windows.is_some() || session_limit.is_some() || bandwidth.is_some();
         let action = match action {
             WrittenAction::NeverShare if has_terms => {
                 return Err(
-                    "a rule that says never-share has no peers, windows or session-limit: it counts for everybody, \
-                            always",
+                    "a rule that says never-share has no peers, windows, session-limit or bandwidth: it counts for \
+                            everybody, always",
                 );
             }
             WrittenAction::NeverShare => Action::NeverShare,
             WrittenAction::Share => Action::Share {
                 peers: peers.map(PeerNames::from_iter),
-                terms: Terms { windows: windows.unwrap_or_default(), session_limit, ..Terms::default() },
+                terms: Terms { windows: windows.unwrap_or_default(), session_limit, bandwidth, ..Terms::default() },
             },
         };
         Ok(Self(Rule { label, at: 0, place: String::new(), conditions, action }))
@@ -114,7 +116,7 @@ mod tests {
         let second = read(
             "[[rule]]\naction = \"share\"\nid = \"046d:*\"\nserial = \"A50285BI\"\nname = \"USB*\"\nvia-port = \"1-*\"\n\
              with-interface = { all-of = [\"03:01:01\"] }\npeers = [\"desk\", \"old laptop\"]\n\
-             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\n",
+             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\nbandwidth = \"10M\"\n",
         );
         let about = second.unwrap().rules.about(&keyboard()).unwrap();
         let Action::Share { peers: Some(peers), terms } = &about.action else { panic!("{about:?}") };
@@ -122,6 +124,7 @@ mod tests {
             (terms.windows.texts(), terms.session_limit),
             (vec!["mon-fri 08:00-18:00".to_owned()], 7200.try_into().ok())
         );
+        assert_eq!(terms.bandwidth, 10_000_000.try_into().ok());
         assert_eq!(peers.as_slice(), ["desk", "old laptop"]);
     }
 
@@ -136,6 +139,7 @@ mod tests {
             ("peers = \"desk\"", "sequence"),
             ("windows = [\"office hours\"]", "mon-fri 08:00-18:00"),
             ("session-limit = 5", "from 10 to"),
+            ("bandwidth = \"fast\"", "10M"),
         ] {
             let error = read(&format!("[[rule]]\naction = \"share\"\n{line}\n")).unwrap_err();
             assert!(error.contains("line 3") && error.contains(said), "{line}: {error}");

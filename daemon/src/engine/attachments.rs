@@ -15,8 +15,9 @@ use super::{
     view::{AttachmentView, DeviceFacts, EndedView, Object, ObjectId, RemoteDeviceView},
 };
 use crate::{
-    attach::{self, Counters, Place},
+    attach::{self, Place},
     config::Grace,
+    counters::Counters,
     error::{Error, Result},
     peer::PeerId,
     stop::Stop,
@@ -281,6 +282,7 @@ impl Engine {
             _ => return,
         };
         attachment.lost_until = wait.map(until_usec);
+        attachment.counters.set_lost(wait.is_some());
         self.publish_attachment(number).await;
     }
 

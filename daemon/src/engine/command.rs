@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
+    policy::Bandwidth,
     stop::Stop,
     usb::{BusPath, HotplugEvent},
 };
@@ -41,6 +42,16 @@ pub(super) enum Command {
     SetSharePaused {
         share: String,
         paused: bool,
+        reply: Reply<()>,
+    },
+    SetShareBandwidth {
+        share: String,
+        bandwidth: Option<Bandwidth>,
+        reply: Reply<()>,
+    },
+    SetPeerBandwidth {
+        peer: PeerId,
+        bandwidth: Option<Bandwidth>,
         reply: Reply<()>,
     },
     Revoke {

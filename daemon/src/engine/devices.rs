@@ -121,6 +121,9 @@ impl Engine {
         match event {
             HotplugEvent::Bound(ref info) | HotplugEvent::Added(ref info) | HotplugEvent::Changed(ref info) => {
                 let bus_path = info.bus_path.clone();
+                if matches!(event, HotplugEvent::Added(_)) {
+                    self.probe().await;
+                }
                 debug!(P2PUSB_DEVICE = %bus_path, "plugged: {:04x}:{:04x}", info.vendor_id, info.product_id);
                 self.devices.insert(bus_path.clone(), info.clone());
                 self.judge(&bus_path);

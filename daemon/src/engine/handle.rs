@@ -14,10 +14,12 @@ use super::{
 use crate::{
     attach::Place,
     config::{Config, Grace},
+    counters::Counters,
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
-    policy::Terms,
+    policy::{Bandwidth, Terms},
+    share::Pace,
     stop::Stop,
     usb::{BusPath, DeviceInfo, HotplugEvent},
 };
@@ -106,6 +108,10 @@ pub(crate) struct Grant {
     pub(crate) grace: watch::Receiver<Grace>,
     /// Its end, once that is near.
     pub(crate) due: watch::Receiver<Option<Due>>,
+    /// What goes through it.
+    pub(crate) counters: Arc<Counters>,
+    /// How fast that may be.
+    pub(crate) pace: Pace,
     /// Where the claim is recorded, for the case that the daemon dies.
     pub(crate) runtime: PathBuf,
 }
@@ -162,6 +168,16 @@ impl EngineHandle {
     /// Takes a shared device back for now, or gives it again.
     pub async fn set_share_paused(&self, share: String, paused: bool) -> Result<()> {
         self.call(|reply| Command::SetSharePaused { share, paused, reply }).await
+    }
+
+    /// Changes how fast a share may be used, its claim included.
+    pub async fn set_share_bandwidth(&self, share: String, bandwidth: Option<Bandwidth>) -> Result<()> {
+        self.call(|reply| Command::SetShareBandwidth { share, bandwidth, reply }).await
+    }
+
+    /// Changes how fast a peer may use what is shared with it.
+    pub async fn set_peer_bandwidth(&self, peer: PeerId, bandwidth: Option<Bandwidth>) -> Result<()> {
+        self.call(|reply| Command::SetPeerBandwidth { peer, bandwidth, reply }).await
     }
 
     /// Ends a share; answers when the device is back with its drivers.

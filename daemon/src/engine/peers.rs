@@ -1,6 +1,9 @@
 //! Peers: pairing, and the link to each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use p2pusb_protocol::{CloseCode, EndReason, OfferedDevice, PeerAddress, clip};
 use tokio::{sync::watch, time::Instant};
@@ -21,6 +24,7 @@ use crate::{
         pairing::Paired,
     },
     peer::{PeerId, Trust},
+    share::Limit,
     store::PeerRecord,
 };
 
@@ -41,6 +45,8 @@ pub(super) struct Peer {
     state: &'static str,
     last_error: String,
     last_failure: Option<LinkFailure>,
+    /// How fast it may use what is shared with it.
+    pub(super) limit: Arc<Limit>,
     last_seen: u64,
     path: &'static str,
     /// What it offers, by the id of its share.
@@ -107,13 +113,14 @@ impl Engine {
         let peer = Peer {
             found: None,
             expiry: guests::watch(id, record.until, self.handle.clone()),
+            limit: Limit::new(record.bandwidth),
+            last_seen: record.last_seen,
             record,
             link: None,
             connected: None,
             state: "offline",
             last_error: String::new(),
             last_failure: None,
-            last_seen: 0,
             path: "none",
             offers: BTreeMap::new(),
             stale: BTreeSet::new(),
@@ -166,7 +173,8 @@ impl Engine {
             None => self.free_label(id, clip(label.trim())),
         };
         let known = self.peers.get(&id).map(|peer| peer.record.clone()).unwrap_or_default();
-        let Limits { scope, until } = limits.unwrap_or(Limits { scope: known.scope, until: known.until });
+        let Limits { scope, until } =
+            limits.unwrap_or_else(|| Limits { scope: known.scope.clone(), until: known.until });
         let record = PeerRecord {
             endpoint_id: id.to_string(),
             label,
@@ -175,6 +183,7 @@ impl Engine {
             trust: Trust::Paired,
             scope,
             until,
+            ..known
         };
         self.keep({
             let record = record.clone();
@@ -331,7 +340,8 @@ impl Engine {
             }
             LinkEvent::Listed => self.withdraw_stale(id).await,
             LinkEvent::Offline(failure) => {
-                if peer.connected.take().is_some() {
+                let was_connected = peer.connected.take().is_some();
+                if was_connected {
                     peer.last_seen = now_usec();
                 }
                 peer.state = match failure {
@@ -344,7 +354,23 @@ impl Engine {
                 peer.stale = peer.offers.keys().cloned().collect();
                 self.withdraw_stale(id).await;
                 self.publish_peer(id).await;
+                if was_connected {
+                    self.keep_last_seen(id).await;
+                }
             }
+        }
+    }
+
+    /// Keeps when peers were last there. It is done when they leave, and when this daemon does.
+    pub(super) async fn keep_last_seen(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.connected.is_some() {
+            peer.last_seen = now_usec();
+        }
+        peer.record.last_seen = peer.last_seen;
+        let record = peer.record.clone();
+        if let Err(error) = self.keep(move |store| store.save_peer(&record)).await {
+            warn!(P2PUSB_PEER = id.short(), "when the peer was last there is not remembered: {error}");
         }
     }
 
@@ -380,6 +406,7 @@ impl Engine {
             last_error: peer.last_error.clone(),
             path: peer.path,
             last_seen: peer.last_seen,
+            bandwidth: peer.record.bandwidth,
             link: peer.connected.clone().map(Box::new),
         };
         self.show(Object::Peer(view)).await;

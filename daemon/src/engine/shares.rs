@@ -18,9 +18,11 @@ use super::{
 };
 use crate::{
     config::Grace,
+    counters::Counters,
     error::{Error, Result},
     peer::PeerId,
-    policy::PeerNames,
+    policy::{Bandwidth, PeerNames},
+    share::{Limit, Pace},
     stop::Stop,
     store::ShareRecord,
     usb::{self, BusPath},
@@ -39,6 +41,8 @@ pub(super) struct Share {
     peers: Vec<PeerId>,
     /// How long a claim outlives its connection. The claim watches it.
     grace: watch::Sender<Grace>,
+    /// How fast it may be used.
+    limit: Arc<Limit>,
     /// Who waits for it.
     pub(super) queue: Queue,
     pub(super) claim: Option<Claim>,
@@ -63,6 +67,7 @@ pub(super) struct Claim {
     pub(super) due: watch::Sender<Option<Due>>,
     /// Its connection is lost, and waited for until then, in microseconds since the epoch.
     lost_until: Option<u64>,
+    counters: Arc<Counters>,
 }
 
 impl Share {
@@ -72,6 +77,7 @@ impl Share {
         let grace = watch::Sender::new(record.grace.unwrap_or(grace));
         let origin = Origin::Person;
         Self {
+            limit: Limit::new(record.terms.bandwidth),
             record,
             origin,
             names: None,
@@ -103,7 +109,8 @@ impl Share {
     pub(super) fn claim_for_test(&mut self, peer: PeerId, begun: u64, stop: Stop) {
         let device = "1-1".parse().expect("a bus path");
         let due = watch::Sender::new(None);
-        self.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None });
+        let counters = Arc::default();
+        self.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None, counters });
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -255,6 +262,22 @@ impl Engine {
         Ok(())
     }
 
+    pub(super) async fn set_share_bandwidth(&mut self, id: &str, bandwidth: Option<Bandwidth>) -> Result<()> {
+        let mut record = self.by_hand(id)?.record.clone();
+        record.terms.bandwidth = bandwidth;
+        self.keep({
+            let record = record.clone();
+            move |store| store.save_share(&record)
+        })
+        .await?;
+        if let Some(share) = self.shares.get_mut(id) {
+            share.record = record;
+            share.limit.set(bandwidth);
+        }
+        self.publish_share(id).await;
+        Ok(())
+    }
+
     pub(super) async fn revoke(&mut self, id: String, reply: Reply<()>) {
         if let Err(error) = self.by_hand(&id) {
             // The caller may be gone; then nobody needs to know.
@@ -343,21 +366,27 @@ impl Engine {
         }
         let grace = share.grace.subscribe();
         let (due, is_due) = watch::channel(None);
+        let counters = Arc::<Counters>::default();
+        let peers = self.peers.get(&peer).map_or_else(|| Limit::new(None), |peer| peer.limit.clone());
+        let pace = Pace([share.limit.clone(), peers]);
         if let Some(share) = self.shares.get_mut(id) {
             share.queue.leave(peer);
             let device = info.bus_path.clone();
-            share.claim = Some(Claim { peer, device, begun: now_usec(), stop, due, lost_until: None });
+            let (begun, counters) = (now_usec(), counters.clone());
+            share.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None, counters });
         }
         self.look_at(id);
         self.publish_share(id).await;
         self.publish_offers();
-        Ok(Grant { share: id.to_owned(), info, grace, due: is_due, runtime: self.runtime.clone() })
+        let (share, runtime) = (id.to_owned(), self.runtime.clone());
+        Ok(Grant { share, info, grace, due: is_due, runtime, counters, pace })
     }
 
     /// A claim's connection is lost, and waited for for so long; or it is there again.
     pub(super) async fn claim_paused(&mut self, id: &str, wait: Option<Duration>) {
         let Some(claim) = self.shares.get_mut(id).and_then(|share| share.claim.as_mut()) else { return };
         claim.lost_until = wait.map(until_usec);
+        claim.counters.set_lost(wait.is_some());
         self.publish_share(id).await;
     }
 
@@ -400,6 +429,7 @@ impl Engine {
             grace: *share.grace.borrow(),
             lost_until: share.claim.as_ref().and_then(|claim| claim.lost_until).unwrap_or(0),
             owner_uid: share.record.owner_uid,
+            counters: share.claim.as_ref().map(|claim| claim.counters.clone()).unwrap_or_default(),
             device: device.clone(),
         };
         self.show(Object::Share(view)).await;

@@ -12,6 +12,7 @@ use p2pusb_protocol::{CloseCode, EndReason};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -40,6 +41,8 @@ use crate::{
     usb::{BusPath, DeviceInfo},
 };
 
+/// When no device has come for so long, there are no more of those that were plugged in together.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// Changes that may wait to be shown.
 const CHANGE_QUEUE: usize = 256;
 
@@ -106,9 +109,19 @@ pub struct Engine {
     relay_mode: &'static str,
     stopping: Option<oneshot::Sender<()>>,
     is_stopping: bool,
+    /// Devices are being found out about, until then unless there are more.
+    settling: Option<Instant>,
     closing: CancellationToken,
     commands: mpsc::Receiver<Command>,
     changes: mpsc::Sender<Change>,
+}
+
+/// Waits until then; for ever where that is never.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Microseconds since the epoch.
@@ -161,6 +174,8 @@ impl Engine {
             relay_mode,
             stopping: None,
             is_stopping: false,
+            // Others may be on their way at a start.
+            settling: Some(Instant::now() + SETTLE_TIME),
             closing,
             commands,
             changes,
@@ -190,10 +205,17 @@ impl Engine {
                     None => break,
                 },
                 () = moment(next_look) => self.look_at_clock().await,
+                () = until(self.settling) => {
+                    self.settling = None;
+                    self.publish_manager().await;
+                }
             }
             if self.is_stopping && self.is_idle() {
                 break;
             }
+        }
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.keep_last_seen(peer).await;
         }
         for peer in self.peers.values() {
             peer.close_link(CloseCode::ShuttingDown, "this machine's p2pusbd was stopped");
@@ -221,6 +243,14 @@ impl Engine {
             }
             Command::SetSharePaused { share, paused, reply } => {
                 let result = self.set_share_paused(&share, paused).await;
+                let _ = reply.send(result);
+            }
+            Command::SetShareBandwidth { share, bandwidth, reply } => {
+                let result = self.set_share_bandwidth(&share, bandwidth).await;
+                let _ = reply.send(result);
+            }
+            Command::SetPeerBandwidth { peer, bandwidth, reply } => {
+                let result = self.set_peer_bandwidth(peer, bandwidth).await;
                 let _ = reply.send(result);
             }
             Command::WaitForShare { peer, share, waits } => self.wait_for_share(peer, &share, waits).await,
@@ -314,6 +344,13 @@ impl Engine {
         self.publish_manager().await;
     }
 
+    /// A device has come, and others may with it.
+    pub(super) async fn probe(&mut self) {
+        if self.settling.replace(Instant::now() + SETTLE_TIME).is_none() {
+            self.publish_manager().await;
+        }
+    }
+
     pub(super) fn refuse_while_stopping(&self) -> Result<()> {
         if self.is_stopping { Err(Error::Cancelled("the request, because p2pusbd stops,".to_owned())) } else { Ok(()) }
     }
@@ -361,7 +398,7 @@ impl Engine {
     pub(super) async fn publish_manager(&self) {
         let view = ManagerView {
             state: if self.is_stopping { "stopping" } else { "running" },
-            probing: false,
+            probing: self.settling.is_some(),
             accepting_peers: self.accepting.is_some(),
             endpoint_id: self.endpoint.id().into(),
             relay_mode: self.relay_mode,

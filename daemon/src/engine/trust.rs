@@ -1,4 +1,4 @@
-//! What this machine calls a peer, and whether it has to do with it.
+//! What this machine calls a peer, whether it has to do with it, and how fast that may be.
 
 use p2pusb_protocol::{CloseCode, EndReason, clip};
 use tracing::info;
@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     net::BLOCKED,
     peer::{PeerId, Trust},
+    policy::Bandwidth,
     store::PeerRecord,
 };
 
@@ -47,6 +48,16 @@ impl Engine {
         self.publish_peer(id).await;
         // A rule may name this peer from now on, or no longer.
         self.derive_shares().await;
+        Ok(())
+    }
+
+    pub(super) async fn set_peer_bandwidth(&mut self, id: PeerId, bandwidth: Option<Bandwidth>) -> Result<()> {
+        let record = self.record_of(id)?;
+        self.keep_record(id, PeerRecord { bandwidth, ..record }).await?;
+        if let Some(peer) = self.peers.get(&id) {
+            peer.limit.set(bandwidth);
+        }
+        self.publish_peer(id).await;
         Ok(())
     }
 

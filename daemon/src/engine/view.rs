@@ -6,11 +6,11 @@ use p2pusb_protocol::{EndReason, InterfaceClass, Speed};
 use tokio::sync::oneshot;
 
 use crate::{
-    attach::Counters,
     config::Grace,
+    counters::Counters,
     net::link::Connected,
     peer::{PeerId, Trust},
-    policy::{PeerNames, Terms},
+    policy::{Bandwidth, PeerNames, Terms},
     usb::BusPath,
 };
 
@@ -169,6 +169,8 @@ pub struct ShareView {
     pub lost_until: u64,
     /// Who shared it.
     pub owner_uid: u32,
+    /// What has gone through its claim; nothing where there is none.
+    pub counters: Arc<Counters>,
 }
 
 /// A peer.
@@ -192,6 +194,8 @@ pub struct PeerView {
     pub path: &'static str,
     /// When it was heard last, in microseconds since the epoch; 0 for never.
     pub last_seen: u64,
+    /// How fast it may use what is shared with it.
+    pub bandwidth: Option<Bandwidth>,
     /// In a box: it is larger than all the rest.
     pub(crate) link: Option<Box<Connected>>,
 }

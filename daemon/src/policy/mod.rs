@@ -4,6 +4,7 @@
 //! the answer is no. The subject is always the sender of the message, as the bus knows it.
 
 mod accept;
+mod bandwidth;
 mod glob;
 mod interface_set;
 mod interfaces;
@@ -16,6 +17,7 @@ mod window;
 pub(crate) use self::accept::{Presentable, Unaccepted};
 pub use self::{
     accept::Accept,
+    bandwidth::Bandwidth,
     glob::Glob,
     interface_set::InterfaceSet,
     interfaces::InterfacePattern,

@@ -1,11 +1,11 @@
-//! The terms on which a device is shared: until when, at which hours, and for how long at a time.
+//! The terms on which a device is shared: until when, at which hours, for how long at a time, and how fast.
 
 use std::time::Duration;
 
 use p2pusb_dbus::names::{SESSION_LIMIT_MAX_SECONDS, SESSION_LIMIT_MIN_SECONDS};
 use serde::{Deserialize, Serialize};
 
-use super::Windows;
+use super::{Bandwidth, Windows};
 
 /// All of them. The default is no terms at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -22,6 +22,9 @@ pub struct Terms {
     /// How long one claim may last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_limit: Option<SessionLimit>,
+    /// How fast it may be used, in both directions together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
 }
 
 /// How long one claim may last, in whole seconds: 10 to 2678400, which is 31 days.

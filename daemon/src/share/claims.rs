@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::ShareSession;
+use super::{ShareSession, session::Books};
 use crate::{
     config::Grace,
     engine::{Due, EngineHandle, Grant, now_usec},
@@ -262,11 +262,12 @@ impl Claims {
                 return;
             }
         };
-        let Grant { share, info, grace, due, runtime } = grant;
+        let Grant { share, info, grace, due, runtime, counters, pace } = grant;
+        let books = Books { counters, pace };
         let (speed, vendor_id, product_id) = (info.speed, info.vendor_id, info.product_id);
         let descriptors = info.descriptors.clone();
         let bus_path = info.bus_path.to_string();
-        let session = match ShareSession::open(self.host.clone(), info, runtime, stop.clone()).await {
+        let session = match ShareSession::open(self.host.clone(), info, books, runtime, stop.clone()).await {
             Ok(session) => session,
             Err(error) => {
                 warn!(P2PUSB_DEVICE = bus_path, P2PUSB_PEER = peer.short(), "can't lend the device: {error}");

@@ -24,9 +24,10 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::lane::Lane;
+use super::{lane::Lane, pace::Pace};
 use crate::{
     buffers::Buffers,
+    counters::{Counted, Counters},
     error::{Error, Result},
     net::frames::{FrameError, PRIORITY_URGENT, read_lane_head, read_lane_payload, skip_payload, write_lane_frame},
     stop::Stop,
@@ -43,12 +44,20 @@ pub(crate) struct ShareSession {
     info: DeviceInfo,
     runtime: PathBuf,
     lanes: Mutex<HashMap<u8, Lane>>,
+    books: Books,
     buffers: Buffers,
     /// How often the session has gone on over another connection. Streams of an earlier one end.
     connection: watch::Sender<u64>,
     /// What works for the session now: streams, and requests that must not be cut off.
     working: watch::Sender<usize>,
     stop: Stop,
+}
+
+/// What a session is to count, and how fast it may be.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) counters: Arc<Counters>,
+    pub(super) pace: Pace,
 }
 
 /// Counts as work for the session as long as it is there.
@@ -84,7 +93,13 @@ impl Drop for Serving {
 
 impl ShareSession {
     /// Takes the device from this machine's drivers.
-    pub(crate) async fn open(host: Arc<dyn Host>, info: DeviceInfo, runtime: PathBuf, stop: Stop) -> Result<Arc<Self>> {
+    pub(super) async fn open(
+        host: Arc<dyn Host>,
+        info: DeviceInfo,
+        books: Books,
+        runtime: PathBuf,
+        stop: Stop,
+    ) -> Result<Arc<Self>> {
         let name = info.bus_path.to_string();
         let opened = spawn_blocking({
             let (info, runtime) = (info.clone(), runtime.clone());
@@ -106,6 +121,7 @@ impl ShareSession {
             info,
             runtime,
             lanes: Mutex::default(),
+            books,
             buffers: Buffers::new(),
             connection: watch::Sender::new(0),
             working: watch::Sender::new(0),
@@ -241,6 +257,7 @@ impl ShareSession {
                 Ok(payload) => payload,
                 Err(error) => return ended(error),
             };
+            self.pace(endpoint, payload.len()).await;
             let seq = submit.seq;
             match self.submit(endpoint, submit, payload)? {
                 Submitted::Running => {}
@@ -257,6 +274,15 @@ impl ShareSession {
                     }
                 }
             }
+        }
+    }
+
+    /// So many bytes are on their way. Bulk transfers wait for their turn; others have promised the device a time, or are
+    /// few, and those of bulk wait for them.
+    async fn pace(&self, endpoint: u8, bytes: usize) {
+        match self.device.endpoint(endpoint) {
+            Some(TransferType::Bulk) => self.books.pace.wait(bytes).await,
+            _ => self.books.pace.count(bytes),
         }
     }
 
@@ -330,6 +356,7 @@ impl ShareSession {
             // First what another connection did not bring over.
             let next = self.lanes().entry(endpoint).or_default().state.send();
             if let Some((complete, payload)) = next {
+                self.pace(endpoint, payload.data.len()).await;
                 let message = LaneMessage::Complete(complete);
                 if let Err(error) = write_lane_frame(&mut to, message, payload, &self.buffers).await {
                     return debug!("a lane's stream failed: {error}");
@@ -341,12 +368,21 @@ impl ShareSession {
                 // The importer's kernel hears of the unplugging itself, not of an error that it would try to repair.
                 return self.stop.stop(EndReason::DeviceUnplugged);
             }
+            self.books.counters.count(counted(endpoint, &done));
             let seq = done.tag;
             if !self.lanes().entry(endpoint).or_default().complete(done) {
                 warn!(P2PUSB_DEVICE = %self.info.bus_path, "URB {seq} of endpoint {endpoint:#04x} was completed twice");
             }
         }
     }
+}
+
+/// What a completion counts for.
+fn counted(endpoint: u8, done: &Completion) -> Counted {
+    // The control endpoint has both directions; only what was read has data.
+    let input = endpoint & 0x80 != 0 || !done.data.is_empty();
+    let failed = !matches!(done.status, UrbStatus::Ok | UrbStatus::Cancelled);
+    Counted { input, bytes: done.actual_length, failed }
 }
 
 /// What the end of a lane's stream in the middle means. A connection that is lost may be lost in the middle of a frame.

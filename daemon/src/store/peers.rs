@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::peer::Trust;
+use crate::{peer::Trust, policy::Bandwidth};
 
 /// A paired peer as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub struct PeerRecord {
     /// When the pairing ends, in microseconds since the epoch; 0 for never.
     #[serde(default)]
     pub until: u64,
+    /// How fast it may use what is shared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
+    /// When it was last connected, as far as this was kept, in microseconds since the epoch; 0 for never.
+    #[serde(default)]
+    pub last_seen: u64,
 }
 
 impl Store {

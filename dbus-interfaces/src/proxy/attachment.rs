@@ -81,4 +81,12 @@ pub trait Attachment {
     /// The user that asked for it.
     #[zbus(property(emits_changed_signal = "const"))]
     fn owner_uid(&self) -> Result<u32>;
+
+    /// Requests that failed.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urb_errors(&self) -> Result<u64>;
+
+    /// How long it has been without a connection, in microseconds.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn lost_usec(&self) -> Result<u64>;
 }

@@ -55,4 +55,11 @@ pub trait Peer {
     /// When it was last connected, in microseconds since the epoch; 0 for never.
     #[zbus(property)]
     fn last_seen(&self) -> Result<u64>;
+
+    /// How fast it may use what is shared with it, in bytes in a second; 0 for no limit.
+    #[zbus(property)]
+    fn bandwidth(&self) -> Result<u64>;
+
+    /// Say how fast it may use what is shared with it, in bytes in a second; 0 for no limit.
+    fn set_bandwidth(&self, bandwidth: u64, options: &Options<'_>) -> Result<()>;
 }

@@ -19,6 +19,9 @@ pub trait Share {
     /// Take the device back for now, or give it again.
     fn set_paused(&self, paused: bool, options: &Options<'_>) -> Result<()>;
 
+    /// Say anew how fast the device may be used, in bytes in a second; 0 for no limit.
+    fn set_bandwidth(&self, bandwidth: u64, options: &Options<'_>) -> Result<()>;
+
     /// The device, or "/" while it is not plugged in.
     #[zbus(property)]
     fn device(&self) -> Result<OwnedObjectPath>;
@@ -82,4 +85,28 @@ pub trait Share {
     /// The user that made it.
     #[zbus(property(emits_changed_signal = "const"))]
     fn owner_uid(&self) -> Result<u32>;
+
+    /// How fast it may be used, in bytes in a second; 0 for no limit.
+    #[zbus(property)]
+    fn bandwidth(&self) -> Result<u64>;
+
+    /// Bytes that its claim has read from the device.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn bytes_in(&self) -> Result<u64>;
+
+    /// Bytes that its claim has written to the device.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn bytes_out(&self) -> Result<u64>;
+
+    /// Requests of its claim that have been completed.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urbs(&self) -> Result<u64>;
+
+    /// Those of them that failed.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn urb_errors(&self) -> Result<u64>;
+
+    /// How long its claim has been without a connection, in microseconds.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn lost_usec(&self) -> Result<u64>;
 }

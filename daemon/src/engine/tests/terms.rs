@@ -93,6 +93,7 @@ async fn the_first_end_counts_and_says_why() {
         once: false,
         windows: windows.try_into().unwrap(),
         session_limit: 1500.try_into().ok(),
+        bandwidth: None,
     };
     let (no_expiry, no_limit) =
         (Terms { expires: None, ..all.clone() }, Terms { expires: None, session_limit: None, ..all.clone() });
