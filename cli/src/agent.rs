@@ -8,7 +8,7 @@ use std::{
 
 use p2pusb_dbus::{
     Options,
-    names::{AGENT_CAPABILITY_CONFIRM, PEER_SHORT_DIGITS, ROOT_PATH, interface},
+    names::{AGENT_CAPABILITY_CONFIRM, PEER_SHORT_DIGITS, ROOT_PATH, detail, interface},
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use zbus::{ObjectPath, OwnedVariant};
@@ -49,6 +49,19 @@ struct Agent {
     lines: Lines,
 }
 
+impl Agent {
+    /// What somebody says to the question that stands there.
+    async fn answer(&self) -> bool {
+        tokio::select! {
+            line = self.lines.next() => is_yes(&line),
+            () = self.taken_back.notified() => {
+                say("\nThe other side has called it off, or it took too long.\n");
+                false
+            }
+        }
+    }
+}
+
 #[zbus::interface(name = "org.p2pusb1.Agent")]
 impl Agent {
     #[zbus(out_args("agreed"))]
@@ -60,16 +73,24 @@ impl Agent {
         _details: HashMap<String, OwnedVariant>,
     ) -> bool {
         say(&question(&endpoint_id, &label, &code));
-        let agreed = tokio::select! {
-            line = self.lines.next() => is_yes(&line),
-            () = self.taken_back.notified() => {
-                say("\nThe other side has called it off, or it took too long.\n");
-                false
-            }
-        };
+        let agreed = self.answer().await;
         // Who listens no longer has ended.
         let _ = self.answers.send(Answered { endpoint_id, agreed }).await;
         agreed
+    }
+
+    #[zbus(out_args("agreed"))]
+    async fn request_attach(
+        &self,
+        peer: ObjectPath<'_>,
+        _share: ObjectPath<'_>,
+        details: HashMap<String, OwnedVariant>,
+    ) -> bool {
+        let text = |name: &str| details.get(name).and_then(|value| <&str>::try_from(&**value).ok()).map(clean);
+        let label = text(detail::LABEL).unwrap_or_else(|| peer.to_string());
+        let product = text(detail::PRODUCT).unwrap_or_else(|| "a device".to_owned());
+        say(&format!("{label} wants to use {product}. Let it? [y/N] "));
+        self.answer().await
     }
 
     async fn cancel(&self) {

@@ -65,6 +65,14 @@ pub(crate) enum Verb {
     Invite(Invite),
     /// Pair with the machine that made a ticket
     Pair(Pair),
+    /// Ask here what p2pusbd wants to know: whether to pair with a machine, whether a peer may have a device
+    #[command(after_help = "\
+It goes on until Ctrl-C. Machines are asked about while `p2pusb pair --accept` runs somewhere, devices when they are shared \
+with --ask.
+
+Example:
+  p2pusb agent")]
+    Agent,
     /// End the pairing with a peer
     Forget(Forget),
     /// Call a peer something else
@@ -149,6 +157,10 @@ pub(crate) struct Share {
     /// For how long a peer may have it at a time: 10s to 31d [default: for as long as it likes]
     #[arg(long, value_name = "TIME", value_parser = session_limit)]
     pub(crate) session_limit: Option<Duration>,
+
+    /// Ask somebody here (`p2pusb agent`) each time that a peer wants to have it
+    #[arg(long)]
+    pub(crate) ask: bool,
 
     /// How fast it may be used, in bytes a second, such as 500k or 10M: 10k to 10G [default: as fast as it goes]
     #[arg(long, value_name = "RATE", value_parser = share_bandwidth)]

@@ -21,6 +21,19 @@ pub(crate) enum Question {
         /// Six digits.
         code: String,
     },
+    /// Whether a peer may have a device that is shared so that somebody is asked.
+    Claim {
+        /// The peer.
+        peer: PeerId,
+        /// What it is called here.
+        label: String,
+        /// The share, by its id.
+        share: String,
+        /// The device's name.
+        product: String,
+        /// Who has shared it.
+        owner_uid: u32,
+    },
 }
 
 /// What came of it.

@@ -101,6 +101,8 @@ pub mod option {
     pub const GRACE: &str = "grace";
     /// `Manager.ShareDevice`, type `b`: the share ends with its first claim.
     pub const ONCE: &str = "once";
+    /// `Manager.ShareDevice`, type `b`: somebody here is asked about each claim.
+    pub const ASK: &str = "ask";
     /// `Manager.ShareDevice`, type `as`: when the device may be claimed, at most [`super::WINDOWS_MAX`] of them.
     pub const WINDOWS: &str = "windows";
     /// `Manager.ShareDevice`, type `u`: how long one claim may last, in seconds, from
@@ -113,6 +115,14 @@ pub mod option {
     pub const KEEP: &str = "keep";
     /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.
     pub const QUEUE: &str = "queue";
+}
+
+/// Keys of what an agent is told beside its question.
+pub mod detail {
+    /// `Agent.RequestAttach`, type `s`: what the peer is called here.
+    pub const LABEL: &str = "label";
+    /// `Agent.RequestAttach`, type `s`: the device's name.
+    pub const PRODUCT: &str = "product";
 }
 
 /// Lifetime of a ticket when `expires-usec` is not given: ten minutes, in microseconds.

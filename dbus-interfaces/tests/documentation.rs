@@ -91,7 +91,7 @@ fn every_member_and_argument_is_documented() {
 /// Methods that everybody may call: they change nothing, or what the caller itself has said.
 const FREE: [&str; 2] = ["Diagnose", "UnregisterAgent"];
 /// Those that the daemon calls: nobody is asked about it.
-const CALLED_BY_THE_DAEMON: [&str; 3] = ["RequestPairing", "Cancel", "Release"];
+const CALLED_BY_THE_DAEMON: [&str; 4] = ["RequestPairing", "RequestAttach", "Cancel", "Release"];
 
 #[test]
 fn every_method_names_its_polkit_action_and_errors() {
@@ -179,6 +179,7 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::EXPIRES_USEC, "t"),
         (xml::MANAGER, "ShareDevice", option::ONCE, "b"),
         (xml::MANAGER, "ShareDevice", option::WINDOWS, "as"),
+        (xml::MANAGER, "ShareDevice", option::ASK, "b"),
         (xml::MANAGER, "ShareDevice", option::SESSION_LIMIT, "u"),
         (xml::MANAGER, "ShareDevice", option::BANDWIDTH, "t"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),

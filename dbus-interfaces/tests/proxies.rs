@@ -195,6 +195,8 @@ agrees!(agent_manager, AgentManagerProxy, AGENT_MANAGER, AGENT_MANAGER, [], |p| 
 
 agrees!(agent, AgentProxy, AGENT, AGENT, [], |p| {
     assert!(p.request_pairing("id", "label", "012345", &Options::new()).await.unwrap());
+    let path = ObjectPath::from_static_str("/a").unwrap();
+    assert!(p.request_attach(&path, &path, &Options::new()).await.unwrap());
     // Nobody answers it; the next answer comes after it.
     p.release().await.unwrap();
     p.cancel().await.unwrap();
@@ -217,7 +219,7 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names expires once windows session_limit bandwidth origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
+    [device stable_id product peers peer_names expires once ask windows session_limit bandwidth origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();

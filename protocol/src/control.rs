@@ -82,6 +82,12 @@ pub enum ControlMessage {
     /// Exporter: the session is going to end by itself, and nobody has to do anything about it. It is said again when the
     /// session goes on over another connection, and when the time is another one. Since minor version 1.
     Ending(Ending),
+    /// Exporter: somebody is being asked whether the importer may have the device. The answer to `Attach` takes as long as
+    /// that, at most [`ASKING_MAX`](crate::ASKING_MAX). Since minor version 2.
+    Asking {
+        /// The session that has not started yet.
+        session: SessionId,
+    },
 }
 
 /// Who speaks, and in which version.
@@ -219,6 +225,7 @@ impl ControlMessage {
             Self::Resumed(resumed) => Kind::Resumed.write(resumed, payload_len),
             Self::Queue { id, waits } => Kind::Queue.write(&(text::DeviceId(id), waits), payload_len),
             Self::Ending(ending) => Kind::Ending.write(ending, payload_len),
+            Self::Asking { session } => Kind::Asking.write(&(session,), payload_len),
         }
     }
 
@@ -265,6 +272,10 @@ impl ControlMessage {
                 Self::Queue { id, waits }
             }
             Kind::Ending => Self::Ending(kind.read(header)?),
+            Kind::Asking => {
+                let (session,) = kind.read(header)?;
+                Self::Asking { session }
+            }
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -288,6 +299,7 @@ impl ControlMessage {
             Self::Attached(Attached { session, .. })
             | Self::Detach { session }
             | Self::Ended { session, .. }
+            | Self::Asking { session }
             | Self::Ending(Ending { session, .. }) => session.validate(),
             Self::AttachRefused(AttachRefused { session, detail, .. }) => {
                 session.validate()?;

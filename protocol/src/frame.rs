@@ -105,6 +105,7 @@ pub(crate) enum Kind {
     Resumed = 0x000c,
     Queue = 0x000d,
     Ending = 0x000e,
+    Asking = 0x0010,
     // Pairing stream: 0x01xx.
     PairRequest = 0x0101,
     PairAccepted = 0x0102,
@@ -136,6 +137,7 @@ impl Kind {
         Self::Resumed,
         Self::Queue,
         Self::Ending,
+        Self::Asking,
         Self::PairRequest,
         Self::PairAccepted,
         Self::PairRefused,
@@ -175,6 +177,7 @@ impl Kind {
             Self::Resumed => "resumed",
             Self::Queue => "queue",
             Self::Ending => "ending",
+            Self::Asking => "asking",
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
             Self::PairRefused => "pair-refused",
@@ -260,7 +263,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=14).chain(0x101..=0x107).chain(0x201..=0x204).collect();
+        let expected: Vec<u16> = (1..=14).chain([16]).chain(0x101..=0x107).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

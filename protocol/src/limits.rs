@@ -3,6 +3,8 @@
 //! The limits are part of the protocol: a sender never exceeds them and a receiver refuses what does,
 //! before it allocates anything. Raising one needs a feature that both sides have announced.
 
+use std::time::Duration;
+
 /// Longest header of a frame on the control stream, in bytes. The longest message of this version takes
 /// little more than a quarter of it; the rest is for fields that later minor versions append.
 pub const MAX_CONTROL_HEADER: u16 = 16 * 1024;
@@ -41,6 +43,9 @@ pub const MAX_LANES: usize = 32;
 
 /// Most devices that one exporter offers to one peer at a time.
 pub const MAX_OFFERED_DEVICES: usize = 256;
+
+/// How long people may take to say whether an importer may have a device.
+pub const ASKING_MAX: Duration = Duration::from_secs(120);
 
 /// Longest text meant for people (labels, product names, details), in bytes of UTF-8.
 pub const MAX_TEXT: usize = 128;

@@ -42,6 +42,8 @@ wire_enum! {
         Unsupported = 4 => "unsupported",
         /// The exporter serves as many sessions as it allows.
         LimitReached = 5 => "limit-reached",
+        /// Somebody was asked and has said no, has not answered in time, or is not there. Since minor version 2.
+        Declined = 9 => "declined",
     }
     unknown => Failed
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Refusal {
             Self::Gone => "the device is not plugged in",
             Self::Unsupported => "the peer can't pass on what this device needs",
             Self::LimitReached => "the peer serves as many devices as it allows",
+            Self::Declined => "nobody there has agreed",
         })
     }
 }

@@ -14,5 +14,5 @@ pub const MAJOR: u16 = 1;
 /// Minor version. It grows when messages or fields are added; both sides use what both know.
 ///
 /// * 1: `Ending`, and the end reasons `SessionLimit` and `HoursOver`.
-/// * 2: pairing by agreement.
+/// * 2: pairing by agreement; `Asking`, and the refusal `Declined`.
 pub const MINOR: u16 = 2;

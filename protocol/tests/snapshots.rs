@@ -333,6 +333,15 @@ fn ending() {
 }
 
 #[test]
+fn asking() {
+    let length = "length of the header";
+    assert_control(
+        &ControlMessage::Asking { session: SESSION },
+        &[("10 00", "kind"), ("02 00", length), ("00 00 00 00", "length of the payload"), ("ac 02", "session: 300")],
+    );
+}
+
+#[test]
 fn pair_request() {
     let message = PairingMessage::Request(PairRequest {
         major: MAJOR,
@@ -614,9 +623,10 @@ fn the_numbers_of_enums() {
         Refusal::Gone,
         Refusal::Unsupported,
         Refusal::LimitReached,
+        Refusal::Declined,
     ];
     assert_eq!(refusals, Refusal::ALL);
-    assert_eq!(numbers(&refusals, refused, 2), (0..=5).collect::<Vec<u8>>());
+    assert_eq!(numbers(&refusals, refused, 2), [0, 1, 2, 3, 4, 5, 9]);
 
     let attached = |speed| {
         let (vendor_id, product_id) = (0, 0);
@@ -671,7 +681,7 @@ fn the_names_of_enums() {
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(refusals.join(" "), "failed not-shared busy gone unsupported limit-reached");
+    assert_eq!(refusals.join(" "), "failed not-shared busy gone unsupported limit-reached declined");
 
     let speeds: Vec<&str> = Speed::ALL.iter().map(|speed| speed.as_str()).collect();
     assert_eq!(speeds.join(" "), "unknown low full high super super-plus");

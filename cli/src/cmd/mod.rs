@@ -1,5 +1,6 @@
 //! The verbs, one file for each.
 
+mod agent;
 mod agree;
 mod attach;
 mod block;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Pair(Pair { with: Some(machine), .. })) => agree::propose(&mut bus().await?, machine).await,
         Some(Verb::Pair(Pair { accept: true, wait, .. })) => agree::accept(&mut bus().await?, *wait).await,
         Some(Verb::Pair(_)) => pair::run(&mut bus().await?, ticket.as_deref().unwrap_or_default()).await,
+        Some(Verb::Agent) => agent::run(&mut bus().await?).await,
         Some(Verb::Forget(args)) => forget::run(&mut bus().await?, args).await,
         Some(Verb::Rename(args)) => rename::run(&mut bus().await?, args).await,
         Some(Verb::Block(args)) => block::run(&mut bus().await?, args).await,

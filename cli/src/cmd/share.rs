@@ -48,6 +48,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if let Some(limit) = args.session_limit {
         options.insert(option::SESSION_LIMIT, u32::try_from(limit.as_secs()).unwrap_or(u32::MAX).into());
     }
+    if args.ask {
+        options.insert(option::ASK, true.into());
+    }
     if let Some(bandwidth) = args.bandwidth {
         options.insert(option::BANDWIDTH, bandwidth.into());
     }

@@ -167,6 +167,9 @@ fn terms(share: &Share, now_usec: u64) -> String {
     if share.session_limit != 0 {
         text += &format!(", {} at a time", duration::words(Duration::from_secs(share.session_limit.into())));
     }
+    if share.ask {
+        text += ", somebody is asked";
+    }
     if share.bandwidth != 0 {
         text += &format!(", {} at most", rate(share.bandwidth));
     }

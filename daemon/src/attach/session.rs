@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use p2pusb_protocol::{ControlMessage, EndReason, Ending, LanePosition, SessionId, Speed};
+use p2pusb_protocol::{ASKING_MAX, ControlMessage, EndReason, Ending, LanePosition, SessionId, Speed};
 use tokio::{
     net::UnixStream,
     sync::{Notify, mpsc, oneshot, watch},
@@ -160,8 +160,18 @@ struct Ended {
 /// Waits until the peer has opened the device for us.
 async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Result<()> {
     let product = || format!("attaching {}", request.product);
+    let mut wait = CLAIM_TIMEOUT;
+    let answer = async {
+        loop {
+            match timeout(wait, notices.recv()).await {
+                // People take their time.
+                Ok(Some(Notice::Asking)) if wait == CLAIM_TIMEOUT => wait = ASKING_MAX + CLAIM_TIMEOUT,
+                notice => return notice,
+            }
+        }
+    };
     tokio::select! {
-        notice = timeout(CLAIM_TIMEOUT, notices.recv()) => match notice {
+        notice = answer => match notice {
             Ok(Some(Notice::Attached)) => Ok(()),
             Ok(Some(Notice::Refused(refused))) => {
                 Err(Error::refused(&request.peer_label, &request.product, refused.reason, &refused.detail))
@@ -170,9 +180,9 @@ async fn claim(request: &Request, notices: &mut mpsc::Receiver<Notice>) -> Resul
                 peer: request.peer_label.clone(),
                 detail: format!("it ended the session: {reason}"),
             }),
-            Ok(Some(Notice::Resumed(_) | Notice::Ending(_))) => Err(Error::PeerRefused {
+            Ok(Some(Notice::Resumed(_) | Notice::Ending(_) | Notice::Asking)) => Err(Error::PeerRefused {
                 peer: request.peer_label.clone(),
-                detail: "it went on with a session that had not begun".to_owned(),
+                detail: "it said what does not belong to the start of a session".to_owned(),
             }),
             Ok(None) => Err(Error::PeerUnreachable {
                 peer: request.peer_label.clone(),

@@ -8,17 +8,22 @@ use std::{
 use futures_lite::StreamExt as _;
 use p2pusb_dbus::{
     AgentProxy, Options,
-    names::{AGENTS_MAX, action},
+    names::{AGENTS_MAX, action, detail},
+    path,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tracing::{debug, info};
 use zbus::{Connection, OwnedObjectPath, fdo::DBusProxy, names::OwnedUniqueName};
 
+use super::paths;
 use crate::{
     error::{Error, Result},
     net::agreement::PEOPLE_TIMEOUT,
     people::{Answer, Asked, Question},
-    policy::Authorizer,
+    policy::{Authorizer, Denied},
 };
 
 /// How long an agent may take to hear that a question is taken back.
@@ -33,11 +38,25 @@ struct Agent {
 
 /// Those that are registered, the newest last.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Agents(Arc<Mutex<Vec<Agent>>>);
+pub(crate) struct Agents {
+    list: Arc<Mutex<Vec<Agent>>>,
+    /// People are asked one thing at a time.
+    turn: Arc<Turn>,
+}
+
+/// A place for the question that is asked.
+#[derive(Debug)]
+struct Turn(Semaphore);
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Semaphore::new(1))
+    }
+}
 
 impl Agents {
     fn list(&self) -> MutexGuard<'_, Vec<Agent>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one in; its owner's earlier one is forgotten.
@@ -114,6 +133,10 @@ impl Agents {
 
     async fn ask(self, bus: Connection, authorizer: Authorizer, asked: Asked) {
         let Asked { question, by, mut answer } = asked;
+        let _turn = tokio::select! {
+            turn = self.turn.0.acquire() => turn,
+            () = answer.closed() => return,
+        };
         let mut came = Answer::NobodyThere;
         for agent in self.to_ask(by.as_ref()) {
             let given = tokio::select! {
@@ -142,9 +165,22 @@ impl Agent {
     /// What somebody has said through this agent; `None` where it can't be asked.
     async fn answer(&self, bus: &Connection, question: &Question) -> Option<bool> {
         let proxy = self.proxy(bus).await.ok()?;
-        let Question::Pairing { peer, label, code } = question;
-        let options = Options::new();
-        match timeout(PEOPLE_TIMEOUT, proxy.request_pairing(&peer.to_string(), label, code, &options)).await {
+        let asked = async {
+            match question {
+                Question::Pairing { peer, label, code } => {
+                    proxy.request_pairing(&peer.to_string(), label, code, &Options::new()).await
+                }
+                Question::Claim { peer, label, share, product, .. } => {
+                    let (peer, share) = (paths::peer(*peer), path::share_path(share));
+                    let details = Options::from([
+                        (detail::LABEL, label.as_str().into()),
+                        (detail::PRODUCT, product.as_str().into()),
+                    ]);
+                    proxy.request_attach(&peer, &share, &details).await
+                }
+            }
+        };
+        match timeout(PEOPLE_TIMEOUT, asked).await {
             Ok(Ok(agreed)) => Some(agreed),
             // It is gone, or is no agent.
             Ok(Err(zbus::Error::MethodError(name, ..))) if name.as_str().starts_with("org.freedesktop.DBus.Error.") => {
@@ -157,12 +193,25 @@ impl Agent {
 
     /// Whether its owner has the right to say yes.
     async fn may_agree(&self, authorizer: &Authorizer, question: &Question) -> bool {
-        let Question::Pairing { label, .. } = question;
-        let details = [("verb", "pair"), ("peer", label.as_str())];
-        match authorizer.check_owner(&self.owner, action::MANAGE_PEERS, &details).await {
-            Ok(_) => true,
+        let check = async |action, details: &[(&str, &str)]| authorizer.check_owner(&self.owner, action, details).await;
+        let allowed = async {
+            match question {
+                Question::Pairing { label, .. } => {
+                    check(action::MANAGE_PEERS, &[("verb", "pair"), ("peer", label)]).await?;
+                }
+                Question::Claim { product, owner_uid, .. } => {
+                    let uid = check(action::SHARE_DEVICE, &[("device", product)]).await?;
+                    if uid != 0 && uid != *owner_uid {
+                        check(action::MANAGE_OTHERS, &[("device", product)]).await?;
+                    }
+                }
+            }
+            Ok::<_, Denied>(())
+        };
+        match allowed.await {
+            Ok(()) => true,
             Err(denied) => {
-                info!("the owner of an agent may not agree to a pairing: {denied}");
+                info!("the owner of an agent may not agree: {denied}");
                 false
             }
         }

@@ -7,7 +7,7 @@ use p2pusb_dbus::{
     MethodError,
     names::{
         SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
-        option::{BANDWIDTH, EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
+        option::{ASK, BANDWIDTH, EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
     },
 };
 use zbus::OwnedVariant;
@@ -75,6 +75,7 @@ impl Options {
         Ok(Terms {
             expires: lifetime.map(|lifetime| now_usec().saturating_add(lifetime)),
             once: self.take(ONCE)?.unwrap_or(false),
+            ask: self.take(ASK)?.unwrap_or(false),
             windows: self.take::<Vec<String>>(WINDOWS)?.unwrap_or_default().try_into().map_err(wrong)?,
             session_limit: limit.map(|limit| SessionLimit::try_from(u64::from(limit))).transpose().map_err(wrong)?,
             bandwidth: self.take::<u64>(BANDWIDTH)?.map(Bandwidth::try_from).transpose().map_err(wrong)?,

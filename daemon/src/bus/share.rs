@@ -141,6 +141,11 @@ impl Share {
     }
 
     #[zbus(property)]
+    fn ask(&self) -> bool {
+        self.view.now().terms.ask
+    }
+
+    #[zbus(property)]
     fn bandwidth(&self) -> u64 {
         self.view.now().terms.bandwidth.map_or(0, Bandwidth::bytes_per_second)
     }

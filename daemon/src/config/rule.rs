@@ -23,6 +23,7 @@ struct Written {
     windows: Option<Windows>,
     session_limit: Option<SessionLimit>,
     bandwidth: Option<Bandwidth>,
+    ask: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +38,7 @@ impl TryFrom<Written> for Read {
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let Written { action, label, id, serial, name, via_port, with_interface, peers, windows, .. } = written;
-        let (session_limit, bandwidth) = (written.session_limit, written.bandwidth);
+        let (session_limit, bandwidth, ask) = (written.session_limit, written.bandwidth, written.ask);
         let conditions = Conditions { id, serial, name, via_port, with_interface };
         if conditions.is_empty() {
             return Err(
@@ -48,18 +49,25 @@ impl TryFrom<Written> for Read {
         if peers.as_ref().is_some_and(|peers| peers.iter().all(|name| name.trim().is_empty())) {
             return Err("peers names nobody; without peers the device is shared with every paired peer");
         }
-        let has_terms = peers.is_some() || windows.is_some() || session_limit.is_some() || bandwidth.is_some();
+        let has_terms =
+            peers.is_some() || windows.is_some() || session_limit.is_some() || bandwidth.is_some() || ask.is_some();
         let action = match action {
             WrittenAction::NeverShare if has_terms => {
                 return Err(
-                    "a rule that says never-share has no peers, windows, session-limit or bandwidth: it counts for \
-                            everybody, always",
+                    "a rule that says never-share has no peers, windows, session-limit, bandwidth or ask: it counts \
+                            for everybody, always",
                 );
             }
             WrittenAction::NeverShare => Action::NeverShare,
             WrittenAction::Share => Action::Share {
                 peers: peers.map(PeerNames::from_iter),
-                terms: Terms { windows: windows.unwrap_or_default(), session_limit, bandwidth, ..Terms::default() },
+                terms: Terms {
+                    windows: windows.unwrap_or_default(),
+                    session_limit,
+                    bandwidth,
+                    ask: ask.unwrap_or(false),
+                    ..Terms::default()
+                },
             },
         };
         Ok(Self(Rule { label, at: 0, place: String::new(), conditions, action }))
@@ -116,7 +124,7 @@ mod tests {
         let second = read(
             "[[rule]]\naction = \"share\"\nid = \"046d:*\"\nserial = \"A50285BI\"\nname = \"USB*\"\nvia-port = \"1-*\"\n\
              with-interface = { all-of = [\"03:01:01\"] }\npeers = [\"desk\", \"old laptop\"]\n\
-             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\nbandwidth = \"10M\"\n",
+             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\nbandwidth = \"10M\"\nask = true\n",
         );
         let about = second.unwrap().rules.about(&keyboard()).unwrap();
         let Action::Share { peers: Some(peers), terms } = &about.action else { panic!("{about:?}") };
@@ -124,7 +132,7 @@ mod tests {
             (terms.windows.texts(), terms.session_limit),
             (vec!["mon-fri 08:00-18:00".to_owned()], 7200.try_into().ok())
         );
-        assert_eq!(terms.bandwidth, 10_000_000.try_into().ok());
+        assert_eq!((terms.bandwidth, terms.ask), (10_000_000.try_into().ok(), true));
         assert_eq!(peers.as_slice(), ["desk", "old laptop"]);
     }
 

@@ -6,7 +6,7 @@ use p2pusb_protocol::{EndReason, PairRefusal, PeerAddress, Refusal};
 use tokio::sync::oneshot;
 use zbus::names::OwnedUniqueName;
 
-use super::handle::{AttachWish, Grant, ShareWish, TicketWish};
+use super::handle::{AttachWish, Claimed, Consent, ShareWish, TicketWish};
 use crate::{
     attach::Place,
     config::{Config, Grace},
@@ -137,7 +137,8 @@ pub(super) enum Command {
         peer: PeerId,
         share: String,
         stop: Stop,
-        reply: oneshot::Sender<Result<Grant, (Refusal, String)>>,
+        consent: Consent,
+        reply: oneshot::Sender<Result<Claimed, (Refusal, String)>>,
     },
     /// Its connection is lost, and waited for for so long; or it is there again.
     ClaimPaused {

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
+    people::{People, Question},
     policy::{Bandwidth, Terms},
     share::Pace,
     stop::Stop,
@@ -114,6 +115,31 @@ pub(crate) struct Grant {
     pub(crate) pace: Pace,
     /// Where the claim is recorded, for the case that the daemon dies.
     pub(crate) runtime: PathBuf,
+}
+
+/// Whether somebody has been asked about a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// Not yet.
+    NotAsked,
+    /// Somebody has agreed.
+    Given,
+}
+
+/// What comes of a claim that is not refused.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// It is the peer's.
+    Granted(Box<Grant>),
+    /// Somebody has to agree first.
+    Ask(Ask),
+}
+
+/// A question about a claim, and the way to people.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) people: People,
 }
 
 /// The way to the engine.
@@ -309,8 +335,14 @@ impl EngineHandle {
         answer.unwrap_or(Err(PairRefusal::Unknown))
     }
 
-    pub(crate) async fn claim(&self, peer: PeerId, share: String, stop: Stop) -> Result<Grant, (Refusal, String)> {
-        let answer = self.ask(|reply| Command::Claim { peer, share, stop, reply }).await;
+    pub(crate) async fn claim(
+        &self,
+        peer: PeerId,
+        share: String,
+        stop: Stop,
+        consent: Consent,
+    ) -> Result<Claimed, (Refusal, String)> {
+        let answer = self.ask(|reply| Command::Claim { peer, share, stop, consent, reply }).await;
         answer.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
     }
 

@@ -26,12 +26,12 @@ mod trust;
 pub mod view;
 mod wanted;
 
-pub(crate) use self::{
-    handle::Grant,
-    state::{Inputs, now_usec},
-    terms::Due,
-};
 pub use self::{
     handle::{AttachWish, EngineHandle, ShareWish, TicketWish},
     state::Engine,
+};
+pub(crate) use self::{
+    handle::{Claimed, Consent, Grant},
+    state::{Inputs, now_usec},
+    terms::Due,
 };

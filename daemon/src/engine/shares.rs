@@ -10,7 +10,7 @@ use super::{
     Engine,
     command::Reply,
     derived::Origin,
-    handle::{Grant, Offer, Offers, ShareWish},
+    handle::{Ask, Claimed, Consent, Grant, Offer, Offers, ShareWish},
     queue::Queue,
     state::{now_usec, until_usec},
     terms::Due,
@@ -21,6 +21,7 @@ use crate::{
     counters::Counters,
     error::{Error, Result},
     peer::PeerId,
+    people::Question,
     policy::{Bandwidth, PeerNames},
     share::{Limit, Pace},
     stop::Stop,
@@ -331,7 +332,13 @@ impl Engine {
         self.plugged(stable_id).map(|info| info.bus_path.clone())
     }
 
-    pub(super) async fn claim(&mut self, peer: PeerId, id: &str, stop: Stop) -> Result<Grant, (Refusal, String)> {
+    pub(super) async fn claim(
+        &mut self,
+        peer: PeerId,
+        id: &str,
+        stop: Stop,
+        consent: Consent,
+    ) -> Result<Claimed, (Refusal, String)> {
         let no = |reason: Refusal, detail: &str| Err((reason, detail.to_owned()));
         if self.refuse_while_stopping().is_err() {
             return no(Refusal::Failed, "p2pusbd stops there");
@@ -364,6 +371,16 @@ impl Engine {
         if !uses.is_empty() {
             return no(Refusal::Busy, &clip(&format!("it is in use there: {}", uses.join(", and "))));
         }
+        if share.record.terms.ask && consent == Consent::NotAsked {
+            let question = Question::Claim {
+                peer,
+                label: self.peers.get(&peer).map_or_else(|| peer.short(), |peer| peer.label().to_owned()),
+                share: id.to_owned(),
+                product: share.record.product.clone(),
+                owner_uid: share.record.owner_uid,
+            };
+            return Ok(Claimed::Ask(Ask { question, people: self.people.clone() }));
+        }
         let grace = share.grace.subscribe();
         let (due, is_due) = watch::channel(None);
         let counters = Arc::<Counters>::default();
@@ -379,7 +396,8 @@ impl Engine {
         self.publish_share(id).await;
         self.publish_offers();
         let (share, runtime) = (id.to_owned(), self.runtime.clone());
-        Ok(Grant { share, info, grace, due: is_due, runtime, counters, pace })
+        let grant = Grant { share, info, grace, due: is_due, runtime, counters, pace };
+        Ok(Claimed::Granted(Box::new(grant)))
     }
 
     /// A claim's connection is lost, and waited for for so long; or it is there again.

@@ -300,8 +300,8 @@ impl Engine {
                 let result = self.redeem(peer, secret, label, addresses).await;
                 let _ = reply.send(result);
             }
-            Command::Claim { peer, share, stop, reply } => {
-                let result = self.claim(peer, &share, stop).await;
+            Command::Claim { peer, share, stop, consent, reply } => {
+                let result = self.claim(peer, &share, stop, consent).await;
                 // A link that broke meanwhile ends the claim itself, through its task's stop.
                 let _ = reply.send(result);
             }

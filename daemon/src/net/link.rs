@@ -112,6 +112,8 @@ pub(crate) enum Notice {
     Refused(AttachRefused),
     /// The session goes on; so much of what was submitted has come.
     Resumed(Vec<LanePosition>),
+    /// Somebody is being asked there; the answer takes longer.
+    Asking,
     /// It is going to end by itself.
     Ending(Ending),
     /// It was, until now.
@@ -483,6 +485,7 @@ async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, eng
             ControlMessage::Attached(attached) => notify(attached.session, Notice::Attached, false),
             ControlMessage::AttachRefused(refused) => notify(refused.session, Notice::Refused(refused), true),
             ControlMessage::Resumed(resumed) => notify(resumed.session, Notice::Resumed(resumed.lanes), false),
+            ControlMessage::Asking { session } => notify(session, Notice::Asking, false),
             ControlMessage::Ending(ending) => notify(ending.session, Notice::Ending(ending), false),
             ControlMessage::Ended { session, reason } => notify(session, Notice::Ended(reason), true),
             ControlMessage::DevicesComplete => {

@@ -16,6 +16,9 @@ pub struct Terms {
     pub expires: Option<u64>,
     /// Whether the share ends with its first claim.
     pub once: bool,
+    /// Whether somebody is asked about each claim.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ask: bool,
     /// When it may be claimed.
     #[serde(skip_serializing_if = "Windows::is_empty")]
     pub windows: Windows,

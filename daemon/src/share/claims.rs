@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::Connection;
 use p2pusb_protocol::{
-    Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, Ending, LaneError, Refusal, Resume, Resumed,
-    SessionId,
+    ASKING_MAX, Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, Ending, LaneError, Refusal,
+    Resume, Resumed, SessionId,
 };
 use tokio::{
     join,
@@ -22,7 +22,7 @@ use tokio::{
         mpsc::{self, error::TrySendError},
         watch,
     },
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -30,9 +30,10 @@ use tracing::{info, warn};
 use super::{ShareSession, session::Books};
 use crate::{
     config::Grace,
-    engine::{Due, EngineHandle, Grant, now_usec},
+    engine::{Claimed, Consent, Due, EngineHandle, Grant, now_usec},
     net::close,
     peer::PeerId,
+    people::Answer,
     stop::Stop,
     usb::Host,
 };
@@ -248,11 +249,41 @@ impl Claims {
         line.say(ControlMessage::Resumed(Resumed { session: id, lanes }), Bytes::new()).await;
     }
 
+    /// The right to have the device. Somebody may have to be asked.
+    async fn granted(
+        &self,
+        Key { peer, session, .. }: Key,
+        device: String,
+        stop: &Stop,
+        current: &watch::Receiver<Option<Line>>,
+    ) -> Result<Grant, (Refusal, String)> {
+        let ask = match self.engine.claim(peer, device.clone(), stop.clone(), Consent::NotAsked).await? {
+            Claimed::Granted(grant) => return Ok(*grant),
+            Claimed::Ask(ask) => ask,
+        };
+        say(current, ControlMessage::Asking { session }, Bytes::new()).await;
+        let declined = |detail: &str| Err((Refusal::Declined, detail.to_owned()));
+        let answer = tokio::select! {
+            answer = timeout(ASKING_MAX, ask.people.ask(ask.question, None)) => answer.unwrap_or(Answer::No),
+            _ = stop.stopped() => return declined("it is not wanted any more"),
+        };
+        match answer {
+            Answer::Yes => match self.engine.claim(peer, device, stop.clone(), Consent::Given).await? {
+                Claimed::Granted(grant) => Ok(*grant),
+                Claimed::Ask(_) => declined("nobody there has agreed"),
+            },
+            Answer::No => declined("nobody there has agreed"),
+            Answer::NobodyThere => {
+                declined("somebody has to be asked there, and nobody can be; run `p2pusb agent` there")
+            }
+        }
+    }
+
     /// The life of one claim: open the device, wait for the end, give it back.
     async fn lend(self, key: Key, device: String, stop: Stop, mut current: watch::Receiver<Option<Line>>) {
         let Key { peer, session: id, .. } = key;
         let refuse = |reason, detail| ControlMessage::AttachRefused(AttachRefused { session: id, reason, detail });
-        let grant = match self.engine.claim(peer, device, stop.clone()).await {
+        let grant = match self.granted(key, device, &stop, &current).await {
             Ok(grant) => grant,
             Err((reason, detail)) => {
                 info!(P2PUSB_PEER = peer.short(), "refused a device: {detail}");

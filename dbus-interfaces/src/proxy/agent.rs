@@ -1,6 +1,6 @@
 //! `org.p2pusb1.Agent`
 
-use zbus::{Result, proxy};
+use zbus::{ObjectPath, Result, proxy};
 
 use crate::Options;
 
@@ -9,6 +9,9 @@ use crate::Options;
 pub trait Agent {
     /// Whether somebody wants to pair with this machine and sees the same code on it.
     fn request_pairing(&self, endpoint_id: &str, label: &str, code: &str, details: &Options<'_>) -> Result<bool>;
+
+    /// Whether this peer may have what is shared by this share.
+    fn request_attach(&self, peer: &ObjectPath<'_>, share: &ObjectPath<'_>, details: &Options<'_>) -> Result<bool>;
 
     /// Nobody waits for the answer any longer.
     fn cancel(&self) -> Result<()>;

@@ -86,6 +86,10 @@ pub trait Share {
     #[zbus(property(emits_changed_signal = "const"))]
     fn owner_uid(&self) -> Result<u32>;
 
+    /// Whether somebody is asked about each claim.
+    #[zbus(property)]
+    fn ask(&self) -> Result<bool>;
+
     /// How fast it may be used, in bytes in a second; 0 for no limit.
     #[zbus(property)]
     fn bandwidth(&self) -> Result<u64>;

@@ -104,6 +104,7 @@ pub(crate) fn control_message() -> impl Strategy<Value = ControlMessage> {
         (session(), select(Refusal::ALL), text())
             .prop_map(|(session, reason, detail)| { M::AttachRefused(AttachRefused { session, reason, detail }) }),
         session().prop_map(|session| M::Detach { session }),
+        session().prop_map(|session| M::Asking { session }),
         (session(), select(EndReason::ALL)).prop_map(|(session, reason)| M::Ended { session, reason }),
         (session(), endpoint(), seq()).prop_map(|(session, endpoint, seq)| M::Unlink { session, endpoint, seq }),
         (device_id(), any::<bool>()).prop_map(|(id, waits)| M::Queue { id, waits }),

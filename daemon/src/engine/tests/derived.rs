@@ -5,7 +5,7 @@ use p2pusb_protocol::{EndReason, Refusal, Speed};
 use super::{Running, kept, peer};
 use crate::{
     engine::{
-        ShareWish,
+        Consent, ShareWish,
         view::{Object, ShareView},
     },
     error::Error,
@@ -109,7 +109,7 @@ async fn the_property_is_followed_while_the_device_is_plugged_in_and_in_use() {
     running.change("1-1", &[("P2PUSB_SHARE", "1")]).await;
     let id = running.only().await.id;
     let stop = Stop::default();
-    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    running.engine.claim(peer(), id.clone(), stop.clone(), Consent::NotAsked).await.unwrap();
     assert_eq!(running.only().await.claimed_by, Some(peer()));
 
     // Nothing has changed for this peer.
@@ -124,7 +124,7 @@ async fn the_property_is_followed_while_the_device_is_plugged_in_and_in_use() {
     assert!(running.engine.offers().borrow().all.is_empty());
     running.engine.claim_ended(id.clone(), EndReason::ShareRevoked).await;
     assert_eq!(running.shares().await.len(), 0);
-    let refused = running.engine.claim(peer(), id, Stop::default()).await.unwrap_err();
+    let refused = running.engine.claim(peer(), id, Stop::default(), Consent::NotAsked).await.unwrap_err();
     assert_eq!(refused.0, Refusal::NotShared);
 }
 
@@ -135,7 +135,7 @@ async fn a_device_that_is_back_before_its_claim_has_ended_is_shared_when_it_has(
     running.plug("1-1", &[("P2PUSB_SHARE", "1")]).await;
     let id = running.only().await.id;
     let stop = Stop::default();
-    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    running.engine.claim(peer(), id.clone(), stop.clone(), Consent::NotAsked).await.unwrap();
     running.unplug("1-1").await;
     assert_eq!(stop.stopped().await, EndReason::DeviceUnplugged);
     running.plug("1-1", &[("P2PUSB_SHARE", "1")]).await;
@@ -151,7 +151,7 @@ async fn a_claim_of_a_peer_that_is_not_named_any_longer_ends() {
     running.plug("1-1", &[("P2PUSB_SHARE", "1")]).await;
     let stop = Stop::default();
     let id = running.only().await.id;
-    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    running.engine.claim(peer(), id.clone(), stop.clone(), Consent::NotAsked).await.unwrap();
     running.change("1-1", &[("P2PUSB_SHARE", "1"), ("P2PUSB_PEERS", "desk")]).await;
     assert_eq!(stop.stopped().await, EndReason::ShareRevoked);
     running.engine.claim_ended(id, EndReason::ShareRevoked).await;
@@ -188,7 +188,7 @@ async fn a_named_peer_counts_while_it_is_paired_and_nobody_else_does() {
     running.engine.forget(peer()).await.unwrap();
     running.engine.sync().await;
     assert_eq!(audience(), [Some(vec![])]);
-    let refused = running.engine.claim(peer(), id, Stop::default()).await.unwrap_err();
+    let refused = running.engine.claim(peer(), id, Stop::default(), Consent::NotAsked).await.unwrap_err();
     assert_eq!(refused.0, Refusal::NotShared);
 }
 
@@ -253,7 +253,7 @@ async fn never_share_wins_over_udev_rules_commands_and_claims() {
     running.plug("1-2", &[]).await;
     let id = running.engine.share_device(at("1-2"), ShareWish::default(), 0).await.unwrap();
     let stop = Stop::default();
-    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    running.engine.claim(peer(), id.clone(), stop.clone(), Consent::NotAsked).await.unwrap();
     assert_eq!(running.shares().await.len(), 2);
 
     running.apply(&format!("{DISKS}{KEYS}")).await;
@@ -263,7 +263,7 @@ async fn never_share_wins_over_udev_rules_commands_and_claims() {
     let share = running.only().await;
     assert_eq!((&share.id, share.origin, share.device), (&id, "person", None));
     assert!(running.engine.offers().borrow().all.is_empty());
-    running.engine.claim(peer(), id, Stop::default()).await.unwrap_err();
+    running.engine.claim(peer(), id, Stop::default(), Consent::NotAsked).await.unwrap_err();
     running.plug("1-3", &[]).await;
     let error = running.engine.share_device(at("1-3"), ShareWish { force: true, ..ShareWish::default() }, 0).await;
     let error = error.unwrap_err();
@@ -296,7 +296,7 @@ async fn two_devices_that_claim_to_be_the_same_are_told_apart_by_place() {
     running.engine.hotplug(HotplugEvent::Bound(twin("1-1"))).await;
     let stop = Stop::default();
     let id = running.only().await.id;
-    running.engine.claim(peer(), id.clone(), stop.clone()).await.unwrap();
+    running.engine.claim(peer(), id.clone(), stop.clone(), Consent::NotAsked).await.unwrap();
     // The claim stays with its device.
     running.engine.hotplug(HotplugEvent::Bound(twin("1-2"))).await;
     assert_eq!(running.shares().await.len(), 2);

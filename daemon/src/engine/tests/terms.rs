@@ -4,7 +4,7 @@ use p2pusb_protocol::{EndReason, Refusal};
 
 use super::{Running, kept, peer};
 use crate::{
-    engine::{now_usec, shares::Share},
+    engine::{Consent, now_usec, shares::Share},
     policy::Terms,
     stop::Stop,
     store::ShareRecord,
@@ -58,7 +58,8 @@ async fn what_has_expired_while_nobody_looked_is_not_there_any_more() {
     let running = Running::start(&store).await;
     assert_eq!(running.share("0000000b").await.terms.expires, Some(lasts));
     assert_eq!(store.shares().unwrap().len(), 1);
-    let refused = running.engine.claim(peer(), "0000000a".to_owned(), Stop::default()).await.unwrap_err();
+    let refused =
+        running.engine.claim(peer(), "0000000a".to_owned(), Stop::default(), Consent::NotAsked).await.unwrap_err();
     assert_eq!(refused.0, Refusal::NotShared);
 }
 
@@ -91,6 +92,7 @@ async fn the_first_end_counts_and_says_why() {
     let all = Terms {
         expires: Some(usec("2026-11-24T10:20:00")),
         once: false,
+        ask: false,
         windows: windows.try_into().unwrap(),
         session_limit: 1500.try_into().ok(),
         bandwidth: None,

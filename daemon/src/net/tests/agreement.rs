@@ -20,7 +20,7 @@ struct Shown {
 async fn question(daemon: &Daemon) -> Shown {
     let mut questions = daemon.questions.lock().await;
     let asked = must("a question", questions.recv()).await.unwrap();
-    let Question::Pairing { peer, label, code } = asked.question.clone();
+    let Question::Pairing { peer, label, code } = asked.question.clone() else { panic!("{:?}", asked.question) };
     Shown { code, label, peer, asked }
 }
 
