@@ -12,6 +12,7 @@ waits until a peer offers such a device, and attaches it. The API is described i
 import dbus
 import dbus.bus
 import dbus.mainloop.glib
+import dbus.service
 from gi.repository import GLib
 
 NAME = "org.p2pusb1"
@@ -92,6 +93,35 @@ class Daemon:
         # Arguments say by themselves of which type they are.
         proxy = self.bus.get_object(NAME, path, introspect=False)
         return proxy.get_dbus_method(method, f"{NAME}.{kind}")
+
+
+class Agent(dbus.service.Object):
+    """Asks somebody on the daemon's behalf: `pairing(endpoint_id, label, code)` and `attach(peer, share)` say yes or no."""
+
+    PATH = "/org/example/agent"
+
+    def __init__(self, daemon, pairing=None, attach=None):
+        super().__init__(daemon.bus, self.PATH)
+        self.pairing, self.attach = pairing, attach
+        self.cancelled = 0
+        path = dbus.ObjectPath(self.PATH)
+        daemon.call(ROOT, "AgentManager", "RegisterAgent", path, "confirm", options())
+
+    @dbus.service.method(f"{NAME}.Agent", in_signature="sssa{sv}", out_signature="b")
+    def RequestPairing(self, endpoint_id, label, code, details):
+        return self.pairing(endpoint_id, label, code)
+
+    @dbus.service.method(f"{NAME}.Agent", in_signature="ooa{sv}", out_signature="b")
+    def RequestAttach(self, peer, share, details):
+        return self.attach(peer, share)
+
+    @dbus.service.method(f"{NAME}.Agent")
+    def Cancel(self):
+        self.cancelled += 1
+
+    @dbus.service.method(f"{NAME}.Agent")
+    def Release(self):
+        pass
 
 
 def options(**values):

@@ -160,6 +160,39 @@ as_nobody "${own#o }" "$BUS_NAME.Share" Revoke 'a{sv}' 0
 objects[Share]=$(bus_call A "$BUS_ROOT" Manager ShareDevice 'oa{sv}' "$mine" 0 | tr -d '"')
 objects[Share]=${objects[Share]#o }
 
+step 'whoever may be asked may not agree'
+# agent: somebody who says yes to everything, as nobody.
+agent() {
+    PYTHONPATH=$LAB_LIB PYTHONDONTWRITEBYTECODE=1 setpriv --reuid=nobody --regid=nogroup --clear-groups /usr/bin/python3 -c '
+from bus import Agent, Daemon
+from gi.repository import GLib
+def yes(*question):
+    print("asked", flush=True)
+    return True
+Agent(Daemon(), yes, yes)
+print("ready", flush=True)
+GLib.MainLoop().run()' >/run/agent 2>&1
+}
+said() { grep -q "$1" /run/agent; }
+polkit_says 'action.id == "org.p2pusb1.register-agent"'
+may_register() {
+    [[ $(outcome nobody no "$BUS_ROOT" AgentManager.RegisterAgent 'osa{sv}') == allowed ]] &&
+        [[ $(outcome nobody no "$BUS_ROOT" Manager.Reload 'a{sv}') == asks ]]
+}
+wait_for 20 'polkit follows the new rule' may_register
+agent &
+wait_for 20 'nobody has an agent' said ready
+bus_call A "$BUS_ROOT" Manager SetAcceptingPeers 'ba{sv}' true 0
+expect_failure 6 'nobody there has agreed' on C p2pusb pair --with host-a <<<y
+expect 'that user was asked' said asked
+polkit_says 'action.id == "org.p2pusb1.manage-peers"'
+agrees() {
+    bus_call A "$BUS_ROOT" Manager SetAcceptingPeers 'ba{sv}' true 0
+    on C p2pusb pair --with host-a <<<y
+}
+wait_for 20 'somebody who may agrees' agrees
+kill "$(pgrep -f 'from bus import Agent')"
+
 step 'force is an action of its own'
 polkit_says 'action.id != "org.p2pusb1.share-device-sensitive"'
 wait_for 20 'polkit follows the new rule' allowed allowed

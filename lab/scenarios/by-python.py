@@ -15,7 +15,7 @@ import time
 import dbus
 from gi.repository import GLib
 
-from bus import NAME, ROOT, Daemon, error_name, options, wait_for, wait_out
+from bus import Agent, NAME, ROOT, Daemon, error_name, options, wait_for, wait_out
 
 DISK = "Lab disk"
 MEDIUM = "/dev/shm/disk.img"
@@ -446,6 +446,54 @@ def forgetting(a, b, share):
     wait_for("A has its disk", lambda: a.get(a.device(), "Device", "State") == "available", 5)
 
 
+def agents(a, b):
+    """A and B are paired again without a ticket, and A is asked about its disk."""
+    codes, answers = [], []
+
+    def pairing(endpoint_id, label, code):
+        codes.append(str(code))
+        return True
+
+    def attach(peer, share):
+        return answers.pop(0)
+
+    propose = (ROOT, "Manager", "ProposePairing", str(a.id), options())
+    b.refuses("NobodyToAsk", *propose)
+    agent = Agent(a, pairing, attach)
+    Agent(b, pairing)
+    b.refuses("PeerRefused", *propose)
+    a.refuses("InvalidArgs", ROOT, "Manager", "SetAcceptingPeers", True, options(expires_usec=microseconds(0)))
+    a.call(ROOT, "Manager", "SetAcceptingPeers", True, options())
+    expect("AcceptingPeers", True, a.manager("AcceptingPeers"))
+    paired = b.begin(*propose)
+    wait_for("they are paired", lambda: paired)
+    expect("what it is answered with", b.peer(a), paired[0][0])
+    expect("codes that are different", 1, len(set(codes)))
+    expect("people who were asked", 2, len(codes))
+    wait_for("B is connected", lambda: b.peer_is(a, "online"))
+    a.call(ROOT, "Manager", "SetAcceptingPeers", False, options())
+    expect("AcceptingPeers", False, a.manager("AcceptingPeers"))
+
+    share = a.share(ask=True, bandwidth=dbus.UInt64(50_000_000))
+    expect("Ask", True, a.get(share, "Share", "Ask"))
+    remote = wait_for("the disk is offered", lambda: b.offered(Available=True))
+    answers[:] = [False, True]
+    # The agent is in this very program, which must not wait for B meanwhile.
+    refused = b.begin(remote, "RemoteDevice", "Attach", options())
+    wait_for("an answer", lambda: refused)
+    expect("the error of Attach", "PeerRefused", error_name(refused[0]))
+    attached = b.begin(remote, "RemoteDevice", "Attach", options())
+    wait_for("it is attached", lambda: attached)
+    attachment = attached[0][0]
+    for limit in (1_000_000, 0):
+        a.call(share, "Share", "SetBandwidth", dbus.UInt64(limit), options())
+        wait_for("the limit", lambda: a.get(share, "Share", "Bandwidth") == limit, 2)
+    a.refuses("InvalidArgs", a.peer(b), "Peer", "SetBandwidth", dbus.UInt64(1), options())
+    b.detach(attachment)
+    a.call(ROOT, "AgentManager", "UnregisterAgent", dbus.ObjectPath(agent.PATH), options())
+    b.refuses("PeerRefused", remote, "RemoteDevice", "Attach", options())
+
+
 def main():
     """The walk."""
     a, b, c = (Host(process) for process in sys.argv[1:])
@@ -480,6 +528,8 @@ def main():
     share = settings(a)
     step("forgetting")
     forgetting(a, b, share)
+    step("agents: two codes that are the same, and a device of which somebody is asked")
+    agents(a, b)
     step("done: by-python.py")
 
 
