@@ -134,7 +134,7 @@ pub(crate) struct Share {
     #[arg(long = "peer", value_name = "PEER", add = complete::peers())]
     pub(crate) peers: Vec<String>,
 
-    /// Share it even if this machine depends on it: its only keyboard, a disk that is mounted
+    /// Share it even if this machine depends on it: its only keyboard, a disk that is mounted, a security key
     #[arg(long)]
     pub(crate) force: bool,
 

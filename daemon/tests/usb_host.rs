@@ -21,7 +21,7 @@ use futures_lite::StreamExt;
 use p2pusb_protocol::{InterfaceClass, Speed, UrbFlags, UrbStatus};
 use p2pusbd::usb::{
     Completion, Descriptors, DeviceInfo, DeviceKind, Hotplug, HotplugEvent, OpenDevice, Transfer, TransferData,
-    TransferType, UsbError, UsbHost, enumerate, in_use, recovery,
+    TransferType, UsbError, UsbHost, enumerate, dependence, recovery,
 };
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 use tokio_udev::{AsyncMonitorSocket, EventType, MonitorBuilder};
@@ -384,7 +384,7 @@ async fn plugging_and_unplugging_is_told() {
 
 #[tokio::test]
 #[ignore = "needs the lab: run by its usb-host scenario"]
-async fn a_mounted_disk_is_in_use() {
+async fn a_mounted_disk_is_dependence() {
     let gadget = Gadget::disk();
     let made = Command::new("mkfs.ext4").arg("-q").arg(gadget.disk.as_ref().unwrap()).status().unwrap();
     assert!(made.success());
@@ -398,22 +398,22 @@ async fn a_mounted_disk_is_in_use() {
             break disk.devnode().unwrap().to_owned();
         }
     };
-    assert_eq!(in_use(&info), Vec::<String>::new());
+    assert_eq!(dependence(&info), Vec::<String>::new());
     let point = tempfile::tempdir_in("/dev/shm").unwrap();
     assert!(Command::new("mount").arg(&node).arg(point.path()).status().unwrap().success());
-    let reasons = in_use(&info);
+    let reasons = dependence(&info);
     assert!(Command::new("umount").arg(point.path()).status().unwrap().success());
     assert_eq!(reasons, [format!("a file system on it is mounted at {}", point.path().display())]);
-    assert_eq!(in_use(&info), Vec::<String>::new());
+    assert_eq!(dependence(&info), Vec::<String>::new());
 }
 
 #[tokio::test]
 #[ignore = "needs the lab: run by its usb-host scenario"]
-async fn the_only_keyboard_is_in_use() {
+async fn the_only_keyboard_is_dependence() {
     let gadget = Gadget::keyboard();
     let info = gadget.plugged().await;
     assert_eq!(driver(&info).as_deref(), Some("usbhid"));
-    assert_eq!(in_use(&info), ["it is this machine's only keyboard"]);
+    assert_eq!(dependence(&info), ["it is this machine's only keyboard"]);
 }
 
 #[tokio::test]

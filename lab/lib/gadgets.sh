@@ -45,6 +45,17 @@ gadget_keys() {
         '\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\x81\x00\xc0' >"$hid/report_desc"
 }
 
+# gadget_security_key NAME: what a FIDO security key says that it is; nobody answers through it.
+gadget_security_key() {
+    local hid=$GADGETS/$1/functions/hid.0
+    gadget_create "$1" 0x1d6b 0x0105 hid.0
+    echo 64 >"$hid/report_length"
+    # 64 bytes each way on the FIDO Alliance's usage page (CTAP, 11.2.8.1).
+    printf '%b' '\x06\xd0\xf1\x09\x01\xa1\x01\x09\x20\x15\x00\x26\xff\x00\x75\x08\x95\x40\x81\x02' \
+        '\x09\x21\x15\x00\x26\xff\x00\x75\x08\x95\x40\x91\x02\xc0' >"$hid/report_desc"
+    gadget_plug "$1"
+}
+
 # gadget_hid NAME: the device that a keyboard's reports are written to.
 gadget_hid() {
     printf '/dev/%s\n' "$(basename "$(realpath "/sys/dev/char/$(<"$GADGETS/$1/functions/hid.0/dev")")")"

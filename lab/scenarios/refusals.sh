@@ -39,6 +39,14 @@ expect_failure "$failed" 'root hub|hub' on A p2pusb share usb1
 expect_failure "$no_such_thing" '.' on A p2pusb share 'no such thing'
 expect_failure "$failed" 'already' on A p2pusb share "$usb"
 
+step 'a security key takes force'
+gadget_security_key key
+key=$(device_path key)
+wait_for 5 "A's own kernel has it" has_driver "$key" usbhid
+expect_failure "$failed" 'security key.*--force' on A p2pusb share "$key"
+on A p2pusb share --force "$key"
+on A p2pusb unshare "$key"
+
 step 'a device that B has attached itself can not go further'
 attach B A disk
 disk_ready "$attached"
@@ -87,7 +95,7 @@ mkfs.ext4 -q -F "$disk"
 mkdir -p /mnt/refusals
 on A mount "$disk" /mnt/refusals
 wait_for 5 'B is offered the disk' offered B A 'Lab disk'
-expect_failure "$failed|$refused" 'in use there: .*mounted at /mnt/refusals' on B p2pusb attach 'Lab disk'
+expect_failure "$failed|$refused" 'depends on it: .*mounted at /mnt/refusals' on B p2pusb attach 'Lab disk'
 expect_equal 'the driver of the disk' usb-storage "$(driver_of "$usb")"
 on A umount /mnt/refusals
 

@@ -25,6 +25,7 @@ action = "share"
 id = "0525:*"
 with-interface = { equals = ["08:06:50"] }
 peers = ["host-b"]
+bandwidth = "50M"
 TOML
 daemon_start A
 pair A B
@@ -38,6 +39,24 @@ expect_failure 1 'the rule “disks” \(/etc/p2pusb/p2pusb.toml, line 6\).*p2pu
 attach B A disk
 disk_ready "$attached"
 expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
+
+expect_equal 'its bandwidth' 50000000 "$(bus_get A "$(bus_objects A shares)" Share Bandwidth)"
+
+step 'whoever is invited to use it is named by that; the rule names B alone'
+host_start C importer
+on A p2pusb invite --device "$usb" | on C p2pusb pair -
+wait_for 5 'C sees the disk' remote_device C A 'Lab disk'
+
+step 'A takes it back for now, and goes on doing so after a restart'
+on A p2pusb pause "$usb"
+wait_for 5 'the share is paused' share_is A paused
+daemon_stop A
+daemon_start A
+expect_equal 'the share' paused "$(share_state A)"
+wait_for 20 'B is connected' peer_is B A online
+on A p2pusb resume "$usb"
+disk_again() { [[ $(bus_get B "$(attachments B)" Attachment State) == attached ]]; }
+wait_for 20 'B has the disk again' disk_again
 
 step 'a disk that is a keyboard as well is never shared'
 gadget_composite trick 16M
@@ -63,7 +82,7 @@ rule = [{ action = "never-share", name = "Lab d?sk" }]
 TOML
 on A p2pusb reload
 wait_for 2 "B's attachment is gone" attachments_are B 0
-expect_equal 'why it ended' 'Lab disk: share-revoked' "$(ended_reasons B)"
+expect_equal 'why it ended' 'Lab disk: share-revoked' "$(ended_reasons B | tail -n 1)"
 wait_for 2 "A's own kernel has the disk back" has_driver "$usb" usb-storage
 expect_equal 'shares of A' 0 "$(bus_count A shares)"
 

@@ -82,7 +82,7 @@ mkdir -p /mnt/udev-share
 on A mount "$disk" /mnt/udev-share
 udev_rule A 'ENV{P2PUSB_SHARE}="1"'
 wait_for 2 'B is offered the disk' offered B A 'Lab disk'
-expect_failure '1|6' 'in use there: .*mounted at /mnt/udev-share' on B p2pusb attach 'Lab disk'
+expect_failure '1|6' 'depends on it: .*mounted at /mnt/udev-share' on B p2pusb attach 'Lab disk'
 expect_equal 'the driver of the disk' usb-storage "$(driver_of "$usb")"
 on A umount /mnt/udev-share
 attach B A disk

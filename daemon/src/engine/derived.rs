@@ -156,6 +156,7 @@ impl Engine {
                 share.origin = derived.origin.clone();
                 share.names = derived.names.clone();
                 share.record.terms = derived.terms.clone();
+                share.limit.set(derived.terms.bandwidth);
                 self.look_at(id);
                 self.stop_stranger(id);
                 self.publish_share(id).await;
@@ -193,7 +194,7 @@ impl Engine {
             grace: None,
             terms: derived.terms,
             owner_uid: 0,
-            paused: false,
+            paused: self.paused.contains(&id),
         };
         info!(P2PUSB_DEVICE = %bus_path, P2PUSB_SHARE = id, "shared by {}", derived.origin);
         let share = Share::new(record, self.grace).derived(derived.origin, derived.names);

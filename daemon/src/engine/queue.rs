@@ -97,11 +97,21 @@ impl Engine {
         }
     }
 
-    /// The owner takes a device back for now, or gives it again. What a rule shares is paused until it is shared anew.
+    /// The owner takes a device back for now, or gives it again.
     pub(super) async fn set_share_paused(&mut self, id: &str, paused: bool) -> Result<()> {
         let share = self.shares.get(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
         let record = ShareRecord { paused, ..share.record.clone() };
-        if !share.origin.is_derived() {
+        if share.origin.is_derived() {
+            let mut all = self.paused.clone();
+            if paused {
+                all.insert(id.to_owned())
+            } else {
+                all.remove(id)
+            };
+            let kept = all.clone();
+            self.keep(move |store| store.save_paused(&kept)).await?;
+            self.paused = all;
+        } else {
             let record = record.clone();
             self.keep(move |store| store.save_share(&record)).await?;
         }

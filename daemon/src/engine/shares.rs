@@ -11,6 +11,7 @@ use super::{
     command::Reply,
     derived::Origin,
     handle::{Ask, Claimed, Consent, Grant, Offer, Offers, ShareWish},
+    peers::Peer,
     queue::Queue,
     state::{now_usec, until_usec},
     terms::Due,
@@ -43,7 +44,7 @@ pub(super) struct Share {
     /// How long a claim outlives its connection. The claim watches it.
     grace: watch::Sender<Grace>,
     /// How fast it may be used.
-    limit: Arc<Limit>,
+    pub(super) limit: Arc<Limit>,
     /// Who waits for it.
     pub(super) queue: Queue,
     pub(super) claim: Option<Claim>,
@@ -145,7 +146,10 @@ impl Engine {
     fn audience(&self, share: &Share) -> Option<Vec<PeerId>> {
         match &share.names {
             Some(names) => {
-                let named = self.peers.iter().filter(|(id, peer)| names.name(**id, peer.label()));
+                // Whoever was invited to use this device and no other is named by that.
+                let is_guest = |peer: &Peer| peer.record.scope.as_ref() == Some(&share.record.id);
+                let is_named = |(id, peer): &(&PeerId, &Peer)| names.name(**id, peer.label()) || is_guest(peer);
+                let named = self.peers.iter().filter(is_named);
                 Some(named.map(|(id, _)| *id).collect())
             }
             // Asked of the record: a list of names that can't be read is not an empty list.
@@ -189,7 +193,7 @@ impl Engine {
         if self.shares.len() >= MAX_OFFERED_DEVICES {
             return Err(Error::LimitReached { limit: MAX_OFFERED_DEVICES, what: "shares" });
         }
-        let uses = usb::in_use(info);
+        let uses = usb::dependence(info);
         if !uses.is_empty() && !force {
             return Err(Error::DeviceSensitive { device: name, reasons: uses.join(", and ") });
         }
@@ -367,9 +371,9 @@ impl Engine {
             return no(Refusal::Gone, "the device is not plugged in");
         };
         // Asked again: it may have been mounted since it was shared.
-        let uses = if share.record.force { Vec::new() } else { usb::in_use(&info) };
+        let uses = if share.record.force { Vec::new() } else { usb::dependence(&info) };
         if !uses.is_empty() {
-            return no(Refusal::Busy, &clip(&format!("it is in use there: {}", uses.join(", and "))));
+            return no(Refusal::Busy, &clip(&format!("its machine depends on it: {}", uses.join(", and "))));
         }
         if share.record.terms.ask && consent == Consent::NotAsked {
             let question = Question::Claim {

@@ -1,7 +1,7 @@
 //! The state itself, and the loop that changes it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -93,6 +93,8 @@ pub struct Engine {
     pub(super) last_attachment: u32,
     pub(super) last_session: u64,
     pub(super) tickets: Vec<TicketRecord>,
+    /// Derived shares that their owner has taken back for now, plugged in or not.
+    pub(super) paused: BTreeSet<String>,
     /// Machines that were found on the local network and are not paired, by their keys.
     pub(super) discovered: BTreeMap<PeerId, Found>,
     /// Machines may ask to be paired.
@@ -151,6 +153,7 @@ impl Engine {
             rules,
             judged: BTreeMap::new(),
             tickets: store.tickets()?,
+            paused: store.paused()?,
             store,
             endpoint,
             admission,

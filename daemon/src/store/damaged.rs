@@ -47,6 +47,7 @@ impl Store {
         let path_shown = path.display();
         let lost = match path.strip_prefix(&self.root).ok().and_then(|name| name.to_str()).unwrap_or_default() {
             "identity.key.damaged" => "this machine has a new identity, and its peers have to be paired again",
+            "paused.toml.damaged" => "devices that a rule shares and that were taken back are shared again",
             "tickets.toml.damaged" => "tickets that were made before it do not work",
             "port.damaged" | "version.damaged" => "nothing was lost with it",
             name if name.starts_with("peers/") => "the peer that it was about has to be paired again",
@@ -70,6 +71,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::store::{AttachmentRecord, PeerRecord, ShareRecord, TicketRecord};
 
@@ -82,6 +85,7 @@ mod tests {
         identity: [u8; 32],
         port: Option<u16>,
         tickets: Vec<TicketRecord>,
+        paused: BTreeSet<String>,
         peers: Vec<PeerRecord>,
         shares: Vec<ShareRecord>,
         attachments: Vec<AttachmentRecord>,
@@ -96,6 +100,7 @@ mod tests {
         let peer = iroh::SecretKey::from_bytes(&[9; 32]).public().to_string();
         store.save_last_port(47_800).unwrap();
         store.save_tickets(&[record("digest = 'ab'\nexpires = 7\nstate = 'open'")]).unwrap();
+        store.save_paused(&["00c0ffee".to_owned()].into()).unwrap();
         store.save_peer(&record(&format!("endpoint_id = '{peer}'\nlabel = 'workshop'"))).unwrap();
         let share = "id = '00c0ffee'\nstable_id = 'stable'\nproduct = 'Disk'\nowner_uid = 7";
         store.save_share(&record(share)).unwrap();
@@ -110,6 +115,7 @@ mod tests {
             identity: store.identity().unwrap().to_bytes(),
             port: store.last_port().unwrap(),
             tickets: store.tickets().unwrap(),
+            paused: store.paused().unwrap(),
             peers: store.peers().unwrap(),
             shares: store.shares().unwrap(),
             attachments: store.attachments().unwrap(),
@@ -133,7 +139,7 @@ mod tests {
         write(folder.path());
         let names: Vec<_> =
             files(folder.path()).iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
-        assert_eq!(names.len(), 7, "{names:?}");
+        assert_eq!(names.len(), 8, "{names:?}");
         for name in names {
             for damage in [&b""[..], b"\xff\xfe\x00", b"[half", b"= 5"] {
                 let folder = tempfile::tempdir().unwrap();
@@ -150,6 +156,7 @@ mod tests {
                     }
                     "port" => expected.port = None,
                     "tickets.toml" => expected.tickets.clear(),
+                    "paused.toml" => expected.paused.clear(),
                     SHARE => expected.shares.clear(),
                     peer if peer.starts_with(PEER) => expected.peers.clear(),
                     "version" => assert_eq!(fs::read_to_string(&path).unwrap(), "1\n"),

@@ -4,6 +4,7 @@
 //! version                   the layout's version
 //! port                      the UDP port of the last run
 //! identity.key              this machine's secret key, mode 0600
+//! paused.toml               shares that follow from a rule and are taken back for now
 //! tickets.toml              digests of the tickets that are still open or were used, mode 0600
 //! peers/ID.toml             one paired peer
 //! shares/ID.toml            one share
@@ -19,6 +20,7 @@ mod attachments;
 mod checked;
 mod damaged;
 mod identity;
+mod paused;
 mod peers;
 mod shares;
 mod tickets;

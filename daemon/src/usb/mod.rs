@@ -2,7 +2,7 @@
 //!
 //! * [`enumerate`] and [`Hotplug`] say what is plugged in, as [`DeviceInfo`]. They read sysfs and never talk to a
 //!   device.
-//! * [`in_use`] says what this machine would lose if a device were given to a peer.
+//! * [`dependence`] says what this machine would lose if a device were given to a peer.
 //! * [`UsbHost`] owns libusb. [`UsbHost::open`] takes a device away from its kernel drivers and gives an
 //!   [`OpenDevice`]; [`OpenDevice::give_back`] returns it. In between, [`OpenDevice::submit`] starts transfers, as many
 //!   at a time as the caller likes, and their [`Completion`]s arrive on the caller's channel.
@@ -18,6 +18,7 @@
 //! `usbfs.rs`, which hands libusb a device's file, and where `open.rs` brings the two together.
 
 mod cancel;
+mod dependence;
 mod descriptor;
 #[cfg(test)]
 #[path = "../../fuzz/checks/descriptors.rs"]
@@ -27,7 +28,6 @@ mod door;
 mod error;
 mod host;
 mod hotplug;
-mod in_use;
 #[cfg(test)]
 mod lying_descriptors;
 mod open;
@@ -40,6 +40,7 @@ mod sysfs;
 mod transfer;
 mod usbfs;
 
+pub use dependence::dependence;
 pub(crate) use descriptor::interfaces_of;
 pub use descriptor::{Configuration, Descriptors, Endpoint, Interface, TransferType};
 pub use device::{BusPath, DeviceInfo, DeviceKind, InvalidBusPath};
@@ -47,7 +48,6 @@ pub use door::{Device, Host};
 pub use error::UsbError;
 pub use host::UsbHost;
 pub use hotplug::{Hotplug, HotplugEvent};
-pub use in_use::in_use;
 pub use open::{GiveBackReport, OpenDevice};
 pub use special::{SpecialRequest, special_request};
 pub use sysfs::enumerate;

@@ -20,12 +20,19 @@ const MAX_LAYERS: usize = 8;
 /// how udev tells them, too.
 const KEYBOARD_KEYS: u64 = 0xffff_fffe;
 
+/// The item of a HID report descriptor that begins what security keys speak: the usage page 0xf1d0 of the FIDO Alliance
+/// (Client to Authenticator Protocol, 11.2.8.1).
+const FIDO_USAGE_PAGE: [u8; 3] = [0x06, 0xd0, 0xf1];
+
+/// bInterfaceClass of smart cards and their readers (Device Class: Smart Card, CCID, 4.8), as sysfs writes it.
+const SMART_CARD_CLASS: &str = "0b";
+
 /// Why taking the device would hurt this machine: each a part of a sentence for people, such as "a file system on it is
 /// mounted at /home". Empty if nothing is known that speaks against it.
 ///
 /// It reads what the kernel tells and never talks to the device. What can't be read counts as not there.
-pub fn in_use(info: &DeviceInfo) -> Vec<String> {
-    Machine { sys: Path::new("/sys"), proc: Path::new("/proc") }.in_use(&info.sysfs)
+pub fn dependence(info: &DeviceInfo) -> Vec<String> {
+    Machine { sys: Path::new("/sys"), proc: Path::new("/proc") }.dependence(&info.sysfs)
 }
 
 struct Machine<'a> {
@@ -43,7 +50,7 @@ struct BlockDevice {
 }
 
 impl Machine<'_> {
-    fn in_use(&self, device: &Path) -> Vec<String> {
+    fn dependence(&self, device: &Path) -> Vec<String> {
         let mut disks = BlockDevices::new();
         block_devices(device, MAX_DEPTH, &mut disks);
         let mut reasons = self.mounts(&disks);
@@ -56,6 +63,7 @@ impl Machine<'_> {
         if self.is_only_keyboard(device) {
             reasons.push("it is this machine's only keyboard".into());
         }
+        reasons.extend(signs_in(device));
         if sysfs::is_virtual(device) {
             // What this daemon itself has attached is never asked about: it is never shared.
             reasons.push("another USB/IP program has attached it here".into());
@@ -99,6 +107,26 @@ impl Machine<'_> {
             .collect();
         !keyboards.is_empty() && keyboards.iter().all(|keyboard| keyboard.starts_with(device))
     }
+}
+
+/// Whether people sign in with it: a security key, or a smart card.
+fn signs_in(device: &Path) -> Option<String> {
+    let interfaces = folders(device).filter(|folder| folder.join("bInterfaceClass").exists()).collect::<Vec<_>>();
+    let is_key = |report: &[u8]| report.windows(FIDO_USAGE_PAGE.len()).any(|item| item == FIDO_USAGE_PAGE);
+    let reports = interfaces.iter().flat_map(|interface| folders(interface)).map(|hid| hid.join("report_descriptor"));
+    if reports.filter_map(|report| fs::read(report).ok()).any(|report| is_key(&report)) {
+        return Some("it is a security key, with which somebody signs in".to_owned());
+    }
+    let class = |interface: &PathBuf| fs::read_to_string(interface.join("bInterfaceClass"));
+    let mut classes = interfaces.iter().filter_map(|interface| class(interface).ok());
+    let is_card = classes.any(|class| class.trim() == SMART_CARD_CLASS);
+    is_card.then(|| "it is a smart card or its reader, with which somebody signs in".to_owned())
+}
+
+/// The folders in a folder of sysfs; links are other devices'.
+fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
 /// Whether that input device, by its folder in sysfs, is a keyboard.
@@ -244,30 +272,30 @@ mod tests {
             self.write("proc/self/mountinfo", &format!("22 1 0:20 / / rw - tmpfs tmpfs rw\n{mounts}"));
         }
 
-        fn in_use(&self, device: &str) -> Vec<String> {
+        fn dependence(&self, device: &str) -> Vec<String> {
             let (sys, proc) = (self.path("sys"), self.path("proc"));
-            Machine { sys: &sys, proc: &proc }.in_use(&self.path("sys/devices/pci0/usb1").join(device))
+            Machine { sys: &sys, proc: &proc }.dependence(&self.path("sys/devices/pci0/usb1").join(device))
         }
     }
 
     #[test]
     fn an_idle_disk_is_free() {
-        assert!(Fixture::new().in_use("1-1").is_empty());
+        assert!(Fixture::new().dependence("1-1").is_empty());
     }
 
     #[test]
     fn mounted_partitions_are_in_use() {
         let fixture = Fixture::new();
         fixture.mounts("40 22 8:2 / /media/my\\040stick rw,nosuid shared:5 - ext4 /dev/sda2 rw\n41 22 8:16 / /srv rw - ext4 /dev/sdb rw\n");
-        assert_eq!(fixture.in_use("1-1"), ["a file system on it is mounted at /media/my stick"]);
-        assert!(!fixture.in_use("1-2").iter().any(|reason| reason.contains("mounted")));
+        assert_eq!(fixture.dependence("1-1"), ["a file system on it is mounted at /media/my stick"]);
+        assert!(!fixture.dependence("1-2").iter().any(|reason| reason.contains("mounted")));
     }
 
     #[test]
     fn the_whole_disk_may_be_mounted() {
         let fixture = Fixture::new();
         fixture.mounts("40 22 8:0 / /mnt rw - vfat /dev/sda rw\n");
-        assert_eq!(fixture.in_use("1-1"), ["a file system on it is mounted at /mnt"]);
+        assert_eq!(fixture.dependence("1-1"), ["a file system on it is mounted at /mnt"]);
     }
 
     #[test]
@@ -277,24 +305,24 @@ mod tests {
         fixture.write("sys/devices/virtual/block/dm-0/dm/name", "crypt-home\n");
         let partition = "sys/devices/pci0/usb1/1-1/1-1:1.0/host0/target0:0:0/0:0:0:0/block/sda/sda2";
         symlink(fixture.path("sys/devices/virtual/block/dm-0"), fixture.path(partition).join("holders/dm-0")).unwrap();
-        assert_eq!(fixture.in_use("1-1"), ["crypt-home is built on its sda2"]);
+        assert_eq!(fixture.dependence("1-1"), ["crypt-home is built on its sda2"]);
         fixture.mounts("40 22 253:0 / /home rw - ext4 /dev/mapper/crypt-home rw\n");
-        assert_eq!(fixture.in_use("1-1"), ["a file system on it is mounted at /home"]);
+        assert_eq!(fixture.dependence("1-1"), ["a file system on it is mounted at /home"]);
     }
 
     #[test]
     fn the_only_keyboard_is_in_use() {
         let fixture = Fixture::new();
-        assert_eq!(fixture.in_use("1-2"), ["it is this machine's only keyboard"]);
+        assert_eq!(fixture.dependence("1-2"), ["it is this machine's only keyboard"]);
         // One of a program and one of a peer don't replace it, and a mouse is none.
         fixture.keyboard("virtual/input/input4", "input4");
         fixture.keyboard("platform/vhci_hcd.0/usb3/3-1/3-1:1.0/input/input5", "input5");
         fixture.write("sys/devices/pci0/usb1/1-3/input/input6/capabilities/key", "1f0000 0 0 0 0\n");
         symlink(fixture.path("sys/devices/pci0/usb1/1-3/input/input6"), fixture.path("sys/class/input/input6"))
             .unwrap();
-        assert_eq!(fixture.in_use("1-2"), ["it is this machine's only keyboard"]);
+        assert_eq!(fixture.dependence("1-2"), ["it is this machine's only keyboard"]);
         fixture.keyboard("platform/i8042/serio0/input/input0", "input0");
-        assert!(fixture.in_use("1-2").is_empty());
+        assert!(fixture.dependence("1-2").is_empty());
     }
 
     #[test]
@@ -304,13 +332,31 @@ mod tests {
         fixture.write(&format!("{device}/busnum"), "9\n");
         let (sys, proc) = (fixture.path("sys"), fixture.path("proc"));
         let machine = Machine { sys: &sys, proc: &proc };
-        assert_eq!(machine.in_use(&fixture.path(device)), ["another USB/IP program has attached it here"]);
+        assert_eq!(machine.dependence(&fixture.path(device)), ["another USB/IP program has attached it here"]);
+    }
+
+    #[test]
+    fn what_somebody_signs_in_with_is_told_from_other_things() {
+        let fixture = Fixture::new();
+        let device = |port: u8, class: &str, report: &[u8]| {
+            let interface = format!("sys/devices/pci0/usb1/1-{port}/1-{port}:1.0");
+            fixture.write(&format!("{interface}/bInterfaceClass"), class);
+            fixture.write(&format!("{interface}/0003:1050:0120.0002/driver"), "");
+            fs::write(fixture.path(&format!("{interface}/0003:1050:0120.0002/report_descriptor")), report).unwrap();
+            fixture.dependence(&format!("1-{port}"))
+        };
+        let key = device(5, "03\n", &[0x06, 0xd0, 0xf1, 0x09, 0x01, 0xa1, 0x01]);
+        assert_eq!(key, ["it is a security key, with which somebody signs in"]);
+        let card = device(6, "0b\n", &[]);
+        assert_eq!(card, ["it is a smart card or its reader, with which somebody signs in"]);
+        assert!(device(7, "03\n", &[0x05, 0x01, 0x09, 0x02, 0xa1, 0x01]).is_empty(), "a mouse");
+        assert!(device(8, "ff\n", &[0x06, 0xd1, 0xf1]).is_empty());
     }
 
     #[test]
     fn a_machine_without_anything_is_survived() {
         let empty = tempfile::tempdir().unwrap();
         let machine = Machine { sys: empty.path(), proc: empty.path() };
-        assert!(machine.in_use(Path::new("/nowhere")).is_empty());
+        assert!(machine.dependence(Path::new("/nowhere")).is_empty());
     }
 }
