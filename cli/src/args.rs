@@ -18,7 +18,6 @@ use crate::{complete, duration};
     name = "p2pusb",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
     after_help = "\
 Without a verb, p2pusb lists devices.
 
@@ -47,59 +46,134 @@ pub(crate) struct Cli {
     pub(crate) verb: Option<Verb>,
 }
 
+// What stands below a verb's first line is in its long help and in its own page of the manual, in place of that line.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// List the devices of this machine and those that peers offer
+    ///
+    /// First come the devices that are plugged in here and can be shared, with what is done with each, then those that the
+    /// peers that are online offer to this machine.
     List(List),
     /// Offer a device of this machine to peers
+    ///
+    /// The device stays usable here until a peer attaches it. It is shared until `p2pusb unshare`, also after it has been
+    /// unplugged and plugged in again, and after a reboot. A device that has no serial number of its own is known by where
+    /// it is plugged in.
     Share(Share),
     /// End the offer of a device
+    ///
+    /// A peer that uses the device loses it, as if it had been unplugged.
     Unshare(Unshare),
     /// Take a shared device back for now
+    ///
+    /// A peer that uses the device loses it, as if it had been unplugged, and is told why. The device stays shared, and goes
+    /// to whoever waits for it with `p2pusb resume`.
     Pause(Pause),
     /// Give a device again that was taken back
-    Resume(Pause),
+    ///
+    /// It goes to whoever waits for it, in the order in which they came.
+    Resume(Resume),
     /// Say how fast a shared device, or all that a peer uses, may be
+    ///
+    /// The limit counts at once, for what is in use as well, and for both directions together. Only transfers of data wait
+    /// for their turn; keyboards, sound and commands do not.
     Limit(Limit),
     /// Make a ticket by which another machine can pair with this one
+    ///
+    /// The ticket, and nothing else, goes to standard output. It pairs one machine, once. Treat it like a password until
+    /// then.
     Invite(Invite),
     /// Pair with the machine that made a ticket
+    ///
+    /// Other users of this machine can see the arguments of a program that runs; with `-` the ticket stays between the two
+    /// machines.
+    ///
+    /// Without a ticket, both machines show a code of six digits, and somebody compares them and agrees on both.
     Pair(Pair),
     /// Ask here what p2pusbd wants to know: whether to pair with a machine, whether a peer may have a device
+    ///
+    /// It goes on until Ctrl-C. Machines are asked about while `p2pusb pair --accept` runs somewhere, devices when they are
+    /// shared with --ask.
     #[command(after_help = "\
-It goes on until Ctrl-C. Machines are asked about while `p2pusb pair --accept` runs somewhere, devices when they are shared \
-with --ask.
-
 Example:
   p2pusb agent")]
     Agent,
     /// End the pairing with a peer
+    ///
+    /// Every device that one of the two machines uses from the other is given back. Pairing again takes a new ticket. The
+    /// peer need not be reachable.
     Forget(Forget),
     /// Call a peer something else
+    ///
+    /// The name counts on this machine only; the other one is not told. No two peers have the same.
     Rename(Rename),
     /// Have nothing to do with a peer until `p2pusb unblock`
+    ///
+    /// Every device that one of the two machines uses from the other is given back, and the peer is refused from then on. It
+    /// stays paired: `p2pusb unblock` needs no new ticket.
     Block(Block),
     /// End the blocking of a peer
+    ///
+    /// What was attached before it was blocked is not attached again by itself.
     Unblock(Unblock),
     /// List the paired machines
+    ///
+    /// For each it says whether it is online, and on which path: directly, or through a relay. Machines that are not paired
+    /// are found where they announce themselves (`mdns = "announce"` in the settings there). What they say of themselves is
+    /// not proven.
     Peers(Peers),
     /// Use a device that a peer offers
+    ///
+    /// It returns when the kernel has set up the device, and prints where it is plugged in here. The device is attached
+    /// again by itself when its machine was gone or this one was restarted, until `p2pusb detach`.
     Attach(Attach),
     /// Use a device that a peer offers while a command runs
+    ///
+    /// The device is attached before the command starts and given back when it has ended, also when p2pusb is killed. The
+    /// exit status is the command's, or 128 and the number of the signal that ended it.
     With(With),
     /// Give an attached device back
+    ///
+    /// It returns when the device is gone from this machine. File systems are not unmounted: unmount a disk first. What
+    /// waits for its machine is no longer waited for.
     Detach(Detach),
     /// Show what is attached, what is shared and what ended lately
+    ///
+    /// What somebody has to see to, such as a damaged file of the daemon, comes first.
     Status(Status),
     /// Show what the daemon has logged, of one peer, device or attachment
+    ///
+    /// What is given together has to be true together. The daemon need not run. Reading the journal takes root, or the group
+    /// adm or systemd-journal.
     Logs(Logs),
     /// Show whatever appears, changes or goes, a line each, until it is stopped
+    ///
+    /// A daemon that is stopped is waited for; this does not start it.
+    #[command(after_help = "\
+Examples:
+  p2pusb monitor
+  p2pusb --json monitor | jq -r 'select(.event == \"appeared\") | .name'")]
     Monitor,
     /// Look for what is wrong with this machine, and say what to do about it
+    ///
+    /// Nothing is changed, and the daemon is not started. The exit status is 1 where there is a problem; notes are none.
+    #[command(after_help = "\
+Examples:
+  p2pusb doctor
+  p2pusb --json doctor | jq -r '.checks[] | select(.state == \"problem\") | .id'")]
     Doctor,
     /// Write what somebody needs who looks into a problem, without secrets
+    ///
+    /// Keys, tickets, serial numbers and whole endpoint ids are left out. Look through it all the same before you give it
+    /// away: names of machines and devices are in it. As root it has more.
     Bugreport(Bugreport),
     /// Have the daemon read its settings anew
+    ///
+    /// It returns when they are in effect, and names those that count only after a restart. Wrong settings are an error that
+    /// names the file and the line, and change nothing.
+    #[command(after_help = "\
+Example:
+  p2pusb reload")]
     Reload,
 }
 
@@ -116,9 +190,6 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The device stays usable here until a peer attaches it. It is shared until `p2pusb unshare`, also after it has been \
-unplugged and plugged in again, and after a reboot.
-
 Examples:
   p2pusb share 1-2.3
   p2pusb share 0403:6001 --peer desk --peer laptop
@@ -169,9 +240,6 @@ pub(crate) struct Share {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The limit counts at once, for what is in use as well, and for both directions together. Only transfers of data wait for their \
-turn; keyboards, sound and commands do not.
-
 Examples:
   p2pusb limit 2M flash
   p2pusb limit 10M --peer laptop
@@ -196,8 +264,6 @@ pub(crate) struct Rate(pub(crate) u64);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A peer that uses the device loses it, as if it had been unplugged.
-
 Example:
   p2pusb unshare 1-2.3")]
 pub(crate) struct Unshare {
@@ -208,12 +274,8 @@ pub(crate) struct Unshare {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A peer that uses the device loses it, as if it had been unplugged, and is told why. The device stays shared. When it is \
-resumed, it goes to whoever waits for it, in the order in which they came.
-
-Examples:
-  p2pusb pause scanner
-  p2pusb resume scanner")]
+Example:
+  p2pusb pause scanner")]
 pub(crate) struct Pause {
     /// The device or its share: bus path, vendor:product, share id or a part of the product's name
     #[arg(add = complete::shares())]
@@ -222,8 +284,16 @@ pub(crate) struct Pause {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The ticket, and nothing else, goes to standard output. It pairs one machine. Treat it like a password until then.
+Example:
+  p2pusb resume scanner")]
+pub(crate) struct Resume {
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares())]
+    pub(crate) device: String,
+}
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Examples:
   p2pusb invite --expires 2h
   p2pusb invite --device 0403:6001 --access 8h
@@ -244,15 +314,11 @@ pub(crate) struct Invite {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Other users of this machine can see the arguments of a program that runs; with `-` the ticket stays between the two \
-machines.
-
-Without a ticket, both machines show a code of six digits, and somebody compares them and agrees on both.
-
 Examples:
   p2pusb pair TICKET
   ssh workshop p2pusb invite | p2pusb pair -
-  p2pusb pair --accept (on the one), p2pusb pair --with workshop (on the other)")]
+  workshop$ p2pusb pair --accept
+  desk$     p2pusb pair --with workshop")]
 pub(crate) struct Pair {
     /// What `p2pusb invite` printed on the other machine; `-` reads it from standard input
     #[arg(allow_hyphen_values = true, required_unless_present_any = ["with", "accept"])]
@@ -273,8 +339,6 @@ pub(crate) struct Pair {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every device that one of the two machines uses from the other is given back. Pairing again takes a new ticket.
-
 Example:
   p2pusb forget laptop")]
 pub(crate) struct Forget {
@@ -285,9 +349,6 @@ pub(crate) struct Forget {
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-Machines are found where they announce themselves (`mdns = \"announce\"` in the settings there). What they say of \
-themselves is not proven.
-
 Examples:
   p2pusb peers
   p2pusb peers --discovered")]
@@ -299,8 +360,6 @@ pub(crate) struct Peers {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The name counts on this machine only; the other one is not told.
-
 Example:
   p2pusb rename raspberrypi workshop")]
 pub(crate) struct Rename {
@@ -314,9 +373,6 @@ pub(crate) struct Rename {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every device that one of the two machines uses from the other is given back, and the peer is refused from then on. It \
-stays paired: `p2pusb unblock` needs no new ticket.
-
 Example:
   p2pusb block laptop")]
 pub(crate) struct Block {
@@ -327,8 +383,6 @@ pub(crate) struct Block {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What was attached before it was blocked is not attached again by itself.
-
 Example:
   p2pusb unblock laptop")]
 pub(crate) struct Unblock {
@@ -355,9 +409,6 @@ pub(crate) struct Remote {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It returns when the kernel has set up the device, and prints where it is plugged in here. The device is attached again \
-by itself when its machine was gone or this one was restarted, until `p2pusb detach`.
-
 Examples:
   p2pusb attach 0403:6001
   p2pusb attach flash --peer workshop --grace 5m
@@ -377,9 +428,6 @@ pub(crate) struct Attach {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The device is attached before the command starts and given back when it has ended, also when p2pusb is killed. The exit \
-status is the command's, 128 and the number of the signal that ended it.
-
 Examples:
   p2pusb with scanner scanimage --output page.png
   p2pusb with 0483:3748 --peer lab -- st-flash write firmware.bin 0x8000000")]
@@ -397,8 +445,6 @@ pub(crate) struct With {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It returns when the device is gone from this machine. What waits for its machine is no longer waited for.
-
 Examples:
   p2pusb detach 9-1
   p2pusb detach --all")]
@@ -426,9 +472,6 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Keys, tickets, serial numbers and whole endpoint ids are left out. Look through it all the same before you give it away: \
-names of machines and devices are in it. As root it has more.
-
 Examples:
   p2pusb bugreport | less
   sudo p2pusb bugreport --output report.txt")]
@@ -440,8 +483,6 @@ pub(crate) struct Bugreport {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is given together has to be true together. Reading the journal takes root, or the group adm or systemd-journal.
-
 Examples:
   p2pusb logs --follow
   p2pusb logs --peer workshop --lines 50

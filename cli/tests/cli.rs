@@ -3,6 +3,7 @@
 // The helpers belong to the tests: what they don't expect is a failure.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)] // Each test uses some of it.
 mod common;
 
 use std::{
@@ -12,31 +13,63 @@ use std::{
 
 use common::{PrivateBus, p2pusb, run};
 
-/// Every verb with arguments that are right.
-const VERBS: [&[&str]; 12] = [
-    &[],
+/// Arguments that are right, for every verb that needs the daemon.
+const WITH_DAEMON: [&[&str]; 19] = [
     &["list"],
     &["share", "1-2"],
     &["unshare", "1-2"],
+    &["pause", "1-2"],
+    &["resume", "1-2"],
+    &["limit", "2M", "1-2"],
+    &["agent"],
     &["invite"],
     &["pair", "ticket"],
     &["forget", "peer"],
+    &["rename", "peer", "other"],
+    &["block", "peer"],
+    &["unblock", "peer"],
     &["peers"],
     &["attach", "1-2"],
+    &["with", "1-2", "true"],
     &["detach", "1-2"],
     &["status"],
     &["reload"],
 ];
+
+/// The verbs that have something to say without it.
+const WITHOUT_DAEMON: [&str; 4] = ["logs", "monitor", "doctor", "bugreport"];
+
+/// All verbs, from what the program says of itself.
+fn verbs() -> Vec<String> {
+    let (_, help, _) = run(program().arg("help"));
+    let (_, list) = help.split_once("Commands:\n").unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    // What does not fit into a line goes on further in.
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(' '));
+    let names: Vec<_> =
+        names.map(|(name, _)| name.to_owned()).filter(|name| !name.is_empty() && name != "help").collect();
+    assert!(names.len() > 20, "{names:?}");
+    names
+}
 
 fn program() -> Command {
     p2pusb("unix:path=/nonexistent")
 }
 
 #[test]
-fn without_a_bus_every_verb_exits_with_5() {
+fn no_verb_is_forgotten_here() {
+    let mut known: Vec<_> = WITH_DAEMON.iter().map(|arguments| arguments[0]).chain(WITHOUT_DAEMON).collect();
+    known.sort_unstable();
+    let mut verbs = verbs();
+    verbs.sort_unstable();
+    assert_eq!(known, verbs);
+}
+
+#[test]
+fn without_a_bus_every_verb_that_needs_it_exits_with_5() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = format!("unix:path={}/nowhere", folder.path().display());
-    for verb in VERBS {
+    for verb in WITH_DAEMON.into_iter().chain([&[][..]]) {
         let (code, stdout, stderr) = run(p2pusb(&nowhere).args(verb));
         assert_eq!((code, stdout.as_str()), (5, ""), "{verb:?}: {stderr}");
         assert!(stderr.starts_with("p2pusb: the D-Bus system bus can't be reached"), "{verb:?}: {stderr}");
@@ -44,9 +77,9 @@ fn without_a_bus_every_verb_exits_with_5() {
 }
 
 #[test]
-fn without_the_daemon_every_verb_exits_with_5_and_says_how_to_start_it() {
+fn without_the_daemon_every_verb_that_needs_it_exits_with_5_and_says_how_to_start_it() {
     let bus = PrivateBus::start();
-    for verb in VERBS {
+    for verb in WITH_DAEMON.into_iter().chain([&[][..]]) {
         let (code, stdout, stderr) = run(p2pusb(&bus.address).args(verb));
         assert_eq!((code, stdout.as_str()), (5, ""), "{verb:?}: {stderr}");
         assert!(stderr.starts_with("p2pusb: p2pusbd is not running"), "{verb:?}: {stderr}");
@@ -89,24 +122,15 @@ fn wrong_usage_exits_with_2() {
 
 #[test]
 fn help_and_version_need_no_daemon() {
-    for verb in [
-        &[][..],
-        &["list"],
-        &["share"],
-        &["unshare"],
-        &["invite"],
-        &["pair"],
-        &["forget"],
-        &["peers"],
-        &["attach"],
-        &["detach"],
-        &["status"],
-    ] {
+    for verb in verbs().iter().map(|verb| Some(verb.as_str())).chain([None]) {
         for flag in ["-h", "--help"] {
             let (code, stdout, stderr) = run(program().args(verb).arg(flag));
             assert_eq!((code, stderr.as_str()), (0, ""), "{verb:?} {flag}");
             assert!(stdout.contains("Usage: p2pusb") && stdout.contains("--no-ask-password"), "{verb:?}: {stdout}");
         }
+        let (_, long, _) = run(program().args(verb).arg("--help"));
+        let (code, stdout, _) = run(program().arg("help").args(verb));
+        assert_eq!((code, stdout), (0, long), "{verb:?}");
     }
     let (code, stdout, _) = run(program().arg("--version"));
     assert_eq!((code, stdout), (0, format!("p2pusb {}\n", env!("CARGO_PKG_VERSION"))));

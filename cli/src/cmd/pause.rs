@@ -3,16 +3,16 @@
 use p2pusb_dbus::{Options, names::interface};
 use serde::Serialize;
 
-use crate::{args::Pause, bus::Bus, exit::Failure, json, report::Report, select};
+use crate::{bus::Bus, exit::Failure, json, report::Report, select};
 
 #[derive(Serialize)]
 struct Json {
     share: Option<json::Share>,
 }
 
-pub(super) async fn run(bus: &mut Bus, args: &Pause, paused: bool) -> Result<Report, Failure> {
+pub(super) async fn run(bus: &mut Bus, device: &str, paused: bool) -> Result<Report, Failure> {
     let all = bus.snapshot().await?;
-    let share = select::share(&all, &args.device)?;
+    let share = select::share(&all, device)?;
     let name = match share.device.as_ref().and_then(|path| all.device(path)) {
         Some(device) => format!("{} ({})", device.name(), device.bus_path),
         None => share.product.clone(),
