@@ -1,5 +1,7 @@
 //! A system bus of the test's own, and the program on it.
 
+pub(crate) mod recorder;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
