@@ -18,6 +18,7 @@ const LAB: &[&str] = &[
     "dbus",
     "e2fsprogs",
     "iproute2",
+    "jq",
     "kmod",
     "nftables",
     "polkitd",
