@@ -64,6 +64,10 @@ pub(crate) enum Verb {
     ///
     /// A peer that uses the device loses it, as if it had been unplugged.
     Unshare(Unshare),
+    /// Say anew which peers may use a shared device, and how long they keep it without a connection
+    ///
+    /// A peer that uses the device and may not any longer loses it, as if it had been unplugged.
+    Change(Change),
     /// Take a shared device back for now
     ///
     /// A peer that uses the device loses it, as if it had been unplugged, and is told why. The device stays shared, and goes
@@ -236,6 +240,31 @@ pub(crate) struct Share {
     /// How fast it may be used, in bytes a second, such as 500k or 10M: 10k to 10G [default: as fast as it goes]
     #[arg(long, value_name = "RATE", value_parser = share_bandwidth)]
     pub(crate) bandwidth: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  p2pusb change flash --peer desk --peer laptop
+  p2pusb change flash --every-peer
+  p2pusb change flash --grace 5m")]
+#[group(id = "what", required = true, multiple = true, args = ["peers", "every_peer", "grace"])]
+pub(crate) struct Change {
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares())]
+    pub(crate) device: String,
+
+    /// This peer may attach it, and no other (may be given several times)
+    #[arg(long = "peer", value_name = "PEER", add = complete::peers())]
+    pub(crate) peers: Vec<String>,
+
+    /// Every paired peer may attach it
+    #[arg(long, conflicts_with = "peers")]
+    pub(crate) every_peer: bool,
+
+    /// How long a peer keeps it that can't be reached: 0s to 1h
+    #[arg(long, value_name = "TIME", value_parser = grace)]
+    pub(crate) grace: Option<u32>,
 }
 
 #[derive(Debug, Args)]

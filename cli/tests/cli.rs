@@ -14,10 +14,11 @@ use std::{
 use common::{PrivateBus, p2pusb, run};
 
 /// Arguments that are right, for every verb that needs the daemon.
-const WITH_DAEMON: [&[&str]; 19] = [
+const WITH_DAEMON: [&[&str]; 20] = [
     &["list"],
     &["share", "1-2"],
     &["unshare", "1-2"],
+    &["change", "1-2", "--every-peer"],
     &["pause", "1-2"],
     &["resume", "1-2"],
     &["limit", "2M", "1-2"],

@@ -26,11 +26,12 @@ use serde_json::Value;
 const SHAPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/json-shapes.txt");
 
 /// Every verb, by calls that together show all that it can write.
-const CALLS: [&[&str]; 29] = [
+const CALLS: [&[&str]; 30] = [
     &["list", "--all"],
     &["share", "1-2"],
     &["unshare", "1-2"],
     &["unshare", "webcam"],
+    &["change", "1-2", "--grace", "5m", "--peer", "desk"],
     &["pause", "1-2"],
     &["resume", "1-2"],
     &["limit", "2M", "1-2"],

@@ -38,7 +38,7 @@ pub enum Error {
         detail: String,
     },
     /// There is a share for this device.
-    #[error("{0} is shared already; unshare it first to change who may use it, or use Share.SetPeers")]
+    #[error("{0} is shared already; `p2pusb change` says anew who may use it")]
     AlreadyShared(String),
     /// The share follows from something, and is changed there.
     #[error("{device} is shared by {why}")]

@@ -21,7 +21,7 @@ use futures_lite::StreamExt;
 use p2pusb_protocol::{InterfaceClass, Speed, UrbFlags, UrbStatus};
 use p2pusbd::usb::{
     Completion, Descriptors, DeviceInfo, DeviceKind, Hotplug, HotplugEvent, OpenDevice, Transfer, TransferData,
-    TransferType, UsbError, UsbHost, enumerate, dependence, recovery,
+    TransferType, UsbError, UsbHost, dependence, enumerate, recovery,
 };
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 use tokio_udev::{AsyncMonitorSocket, EventType, MonitorBuilder};

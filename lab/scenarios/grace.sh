@@ -69,7 +69,7 @@ disk_ready "$(bus_get B "$attachment" Attachment LocalBusPath)"
 expect_equal 'the whole disk, read by B' "$(checksum "$(gadget_file disk)")" "$(checksum "$disk")"
 
 step 'in mid-cut A changes its mind: a shorter time counts from the loss'
-bus_call A "$share" Share SetGrace 'ua{sv}' 600 0
+on A p2pusb change 'Lab disk' --grace 10m
 net_cut B
 sleep 3
 wait_for 6 'A notices' share_is A reconnecting

@@ -106,9 +106,12 @@ on A p2pusb unshare "$usb"
 wait_for 2 "B's attachment is gone" attachments_are B 0
 expect_equal 'why it ended' 'Lab disk: share-revoked' "$(ended_reasons B | tail -n 1)"
 wait_for 2 "A's own kernel has the disk back" has_driver "$usb" usb-storage
-on A p2pusb share --peer "$(host_name C)" "$usb"
+on A p2pusb share "$usb"
 
-step 'a share names C alone: B does not even see it'
+step 'a share names C alone from now on: B, which has the disk, loses it, and does not even see it'
+attach B A disk
+on A p2pusb change "$usb" --peer "$(host_name C)"
+wait_for 2 "B's attachment is gone" attachments_are B 0
 wait_for 5 'C is offered the disk' offered C A 'Lab disk'
 expect 'B is not offered it' not remote_device B A 'Lab disk'
 expect_failure "$no_such_thing" '.' on B p2pusb attach 'Lab disk'

@@ -5,6 +5,7 @@ mod agree;
 mod attach;
 mod block;
 mod bugreport;
+mod change;
 mod detach;
 mod discovered;
 mod doctor;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::List(args)) => list::run(&bus().await?, args).await,
         Some(Verb::Share(args)) => share::run(&mut bus().await?, args).await,
         Some(Verb::Unshare(args)) => unshare::run(&mut bus().await?, args).await,
+        Some(Verb::Change(args)) => change::run(&mut bus().await?, args).await,
         Some(Verb::Limit(args)) => limit::run(&mut bus().await?, args).await,
         Some(Verb::Pause(args)) => pause::run(&mut bus().await?, &args.device, true).await,
         Some(Verb::Resume(args)) => pause::run(&mut bus().await?, &args.device, false).await,
