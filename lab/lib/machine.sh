@@ -31,6 +31,7 @@ machine_boot() {
 # stops all units, and what has to be on the disk gets there. hard: as if the power failed and came back; what is not on
 # the disk by now is lost.
 machine_reboot() {
+    grep -q LAB_DISK= /proc/cmdline || fail 'machine_reboot: without a disk the machine forgets that it was rebooted'
     trap - EXIT ERR
     case $1 in
     clean) systemctl --no-block reboot || true ;; # the bus may be gone before the answer is here
