@@ -199,7 +199,8 @@ Examples:
   p2pusb share 0403:6001 --peer desk --peer laptop
   p2pusb share flash --grace 10s
   p2pusb share scanner --for 2h
-  p2pusb share scope --window 'mon-fri 08:00-18:00' --session-limit 1h")]
+  p2pusb share scope --window 'mon-fri 08:00-18:00' --session-limit 1h
+  p2pusb share 2e8a:000a --follow 2e8a:0003")]
 pub(crate) struct Share {
     /// The device: bus path, vendor:product or a part of the product's name
     #[arg(add = complete::devices())]
@@ -240,6 +241,11 @@ pub(crate) struct Share {
     /// How fast it may be used, in bytes a second, such as 500k or 10M: 10k to 10G [default: as fast as it goes]
     #[arg(long, value_name = "RATE", value_parser = share_bandwidth)]
     pub(crate) bandwidth: Option<u64>,
+
+    /// An id under which it may come back on the same port, such as that of its bootloader, 2e8a:0003 or 2e8a:* (may be given
+    /// several times)
+    #[arg(long = "follow", value_name = "ID", conflicts_with = "once")]
+    pub(crate) follows: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -441,7 +447,8 @@ pub(crate) struct Remote {
 Examples:
   p2pusb attach 0403:6001
   p2pusb attach flash --peer workshop --grace 5m
-  p2pusb attach scanner --once")]
+  p2pusb attach scanner --once
+  p2pusb attach 2e8a:000a --follow 2e8a:0003")]
 pub(crate) struct Attach {
     #[command(flatten)]
     pub(crate) what: Remote,
@@ -453,6 +460,11 @@ pub(crate) struct Attach {
     /// Where another machine has it: wait in the queue, and attach it when it is free
     #[arg(long)]
     pub(crate) queue: bool,
+
+    /// Attach it again by itself under this id as well, such as that of its bootloader, 2e8a:0003 or 2e8a:* (may be given
+    /// several times)
+    #[arg(long, value_name = "ID", conflicts_with = "once")]
+    pub(crate) follow: Vec<String>,
 }
 
 #[derive(Debug, Args)]

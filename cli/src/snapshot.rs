@@ -65,6 +65,7 @@ pub(crate) struct Share {
     pub(crate) session_limit: u32,
     pub(crate) ask: bool,
     pub(crate) bandwidth: u64,
+    pub(crate) follows: Vec<String>,
     pub(crate) state: String,
     pub(crate) claimed_by: Option<String>,
     pub(crate) queue: Vec<String>,
@@ -130,6 +131,7 @@ pub(crate) struct Attachment {
     pub(crate) reconnect_deadline: u64,
     pub(crate) ends_at: u64,
     pub(crate) keep: bool,
+    pub(crate) follow: Vec<String>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) urbs: u64,
@@ -174,6 +176,11 @@ impl Reader<'_> {
         clean(&self.value::<String>(name))
     }
 
+    /// A list of texts.
+    fn texts(&self, name: &str) -> Vec<String> {
+        self.value::<Vec<String>>(name).iter().map(|text| clean(text)).collect()
+    }
+
     /// An object path; `None` for the one that stands for none.
     fn object(&self, name: &str) -> Option<String> {
         let path: OwnedObjectPath = self.value(name);
@@ -201,7 +208,7 @@ impl Manager {
             state: p.text("State"),
             probing: p.value("Probing"),
             relay_mode: p.text("RelayMode"),
-            problems: p.value::<Vec<String>>("Problems").iter().map(|text| clean(text)).collect(),
+            problems: p.texts("Problems"),
             discovered: p.value::<Vec<DiscoveredEntry>>("Discovered").into_iter().map(clean_machine).collect(),
             recently_ended: p.value::<Vec<EndedEntry>>("RecentlyEnded").into_iter().map(clean_entry).collect(),
         }
@@ -242,11 +249,11 @@ impl Share {
             stable_id: p.text("StableId"),
             product: p.text("Product"),
             peers: p.objects("Peers"),
-            peer_names: p.value::<Vec<String>>("PeerNames").iter().map(|name| clean(name)).collect(),
+            peer_names: p.texts("PeerNames"),
             origin: p.text("Origin"),
             expires: p.value("Expires"),
             once: p.value("Once"),
-            windows: p.value::<Vec<String>>("Windows").iter().map(|window| clean(window)).collect(),
+            windows: p.texts("Windows"),
             session_limit: p.value("SessionLimit"),
             ask: p.value("Ask"),
             bandwidth: p.value("Bandwidth"),
@@ -255,6 +262,7 @@ impl Share {
             urbs: p.value("Urbs"),
             urb_errors: p.value("UrbErrors"),
             lost_usec: p.value("LostUsec"),
+            follows: p.texts("Follows"),
             state: p.text("State"),
             claimed_by: p.object("ClaimedBy"),
             queue: p.objects("Queue"),
@@ -336,6 +344,7 @@ impl Attachment {
             reconnect_deadline: p.value("ReconnectDeadline"),
             ends_at: p.value("EndsAt"),
             keep: p.value("Keep"),
+            follow: p.texts("Follow"),
             bytes_in: p.value("BytesIn"),
             bytes_out: p.value("BytesOut"),
             urbs: p.value("Urbs"),

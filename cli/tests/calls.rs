@@ -47,6 +47,9 @@ async fn share_names_device_peers_and_force() {
     let (_, calls) = ask(&["share", "1-2", "--grace", "2m"]).await;
     let expected = "(objectpath \"/org/p2pusb1/devices/1_2\", {\"grace\": <uint32 120>})";
     assert_eq!(calls, [call(&root(), "ShareDevice", expected)]);
+    let (_, calls) = ask(&["share", "1-2", "--follow", "2e8a:0003", "--follow", "1209:*"]).await;
+    let expected = "(objectpath \"/org/p2pusb1/devices/1_2\", {\"follows\": <[\"2e8a:0003\", \"1209:*\"]>})";
+    assert_eq!(calls, [call(&root(), "ShareDevice", expected)]);
     let (_, calls) = ask(&["share", "1-2"]).await;
     let expected = "(objectpath \"/org/p2pusb1/devices/1_2\", @a{sv} {})";
     assert_eq!(calls, [call(&root(), "ShareDevice", expected)]);
@@ -81,10 +84,12 @@ async fn unshare_forget_and_attach_call_their_objects() {
 }
 
 #[tokio::test]
-async fn attach_says_how_long_it_outlives_its_connection_and_that_it_is_for_once() {
+async fn attach_says_how_long_it_outlives_its_connection_and_what_it_may_come_back_as() {
     let disk = remote_device_path(WORKSHOP, "0000000a");
     let ((code, ..), calls) = ask(&["attach", "disk", "--grace", "200s"]).await;
     assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"grace\": <uint32 200>},)")]));
+    let ((code, ..), calls) = ask(&["attach", "disk", "--follow", "2e8a:0003"]).await;
+    assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"follow\": <[\"2e8a:0003\"]>},)")]));
     let ((code, ..), calls) = ask(&["attach", "disk", "--once"]).await;
     assert_eq!((code, calls), (0, vec![call(&disk, "Attach", "({\"keep\": <false>},)")]));
     let ((code, ..), calls) = ask(&["attach", "disk", "--once", "--grace", "0s"]).await;

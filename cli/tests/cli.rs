@@ -113,6 +113,8 @@ fn wrong_usage_exits_with_2() {
         &["invite", "--expires", "10"],
         &["invite", "--expires", "8d"],
         &["attach"],
+        &["attach", "1-2", "--once", "--follow", "2e8a:0003"],
+        &["share", "1-2", "--once", "--follow", "2e8a:0003"],
         &["peers", "extra"],
     ] {
         let (code, stdout, stderr) = run(program().args(arguments));

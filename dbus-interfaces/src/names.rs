@@ -111,6 +111,11 @@ pub mod option {
     /// `Manager.ShareDevice`, type `t`: how fast the device may be used, in bytes in a second, from
     /// [`super::BANDWIDTH_MIN`] to [`super::BANDWIDTH_MAX`].
     pub const BANDWIDTH: &str = "bandwidth";
+    /// `Manager.ShareDevice`, type `as`: the ids under which the device may come back, at most [`super::FOLLOWS_MAX`].
+    pub const FOLLOWS: &str = "follows";
+    /// `RemoteDevice.Attach`, type `as`: the ids under which the device is attached again by itself, at most
+    /// [`super::FOLLOWS_MAX`].
+    pub const FOLLOW: &str = "follow";
     /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
     pub const KEEP: &str = "keep";
     /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.
@@ -166,6 +171,9 @@ pub const BANDWIDTH_MAX: u64 = 10_000_000_000;
 
 /// How many windows of time a share has at most.
 pub const WINDOWS_MAX: usize = 16;
+
+/// How many ids a share follows at most, and how many an attachment.
+pub const FOLLOWS_MAX: usize = 8;
 
 /// The longest grace time: one hour, in seconds. A device that nobody has heard of for longer is a ghost.
 pub const GRACE_MAX_SECONDS: u32 = 3600;

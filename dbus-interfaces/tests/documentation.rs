@@ -182,6 +182,8 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::ASK, "b"),
         (xml::MANAGER, "ShareDevice", option::SESSION_LIMIT, "u"),
         (xml::MANAGER, "ShareDevice", option::BANDWIDTH, "t"),
+        (xml::MANAGER, "ShareDevice", option::FOLLOWS, "as"),
+        (xml::REMOTE_DEVICE, "Attach", option::FOLLOW, "as"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
         (xml::REMOTE_DEVICE, "Attach", option::KEEP, "b"),
     ] {

@@ -219,7 +219,7 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names expires once ask windows session_limit bandwidth origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
+    [device stable_id product peers peer_names expires once ask windows session_limit bandwidth follows origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();
@@ -264,7 +264,7 @@ agrees!(
     ATTACHMENT,
     [
         remote_device peer product state last_error local_bus_path local_device controller port since grace
-        reconnect_deadline ends_at keep bytes_in bytes_out urbs urb_errors lost_usec owner_uid
+        reconnect_deadline ends_at keep follow bytes_in bytes_out urbs urb_errors lost_usec owner_uid
     ],
     |p| {
         p.detach(&Options::new()).await.unwrap();

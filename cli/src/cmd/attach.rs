@@ -35,6 +35,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
     if args.queue {
         options.insert(option::QUEUE, true.into());
     }
+    if !args.follow.is_empty() {
+        options.insert(option::FOLLOW, args.follow.clone().into());
+    }
     let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
     let attachment: OwnedObjectPath =
         bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(options,)).await?;

@@ -54,6 +54,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if let Some(bandwidth) = args.bandwidth {
         options.insert(option::BANDWIDTH, bandwidth.into());
     }
+    if !args.follows.is_empty() {
+        options.insert(option::FOLLOWS, args.follows.clone().into());
+    }
     let what = format!("Sharing {}", device.name());
     let path = ObjectPath::from_str_unchecked(&device.path);
     let share: OwnedObjectPath =

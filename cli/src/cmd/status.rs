@@ -4,7 +4,7 @@ mod watch;
 
 use std::time::Duration;
 
-use p2pusb_dbus::values::{AttachmentState, ShareOrigin};
+use p2pusb_dbus::values::{AttachmentState, EndReason, ShareOrigin};
 use serde::Serialize;
 
 use self::watch::Rates;
@@ -68,6 +68,14 @@ fn report(all: &Snapshot, now_usec: u64, colours: Colours, rates: Option<&Rates>
         .any(|attachment| AttachmentState::from_value(&attachment.state) == AttachmentState::Waiting)
     {
         text.push_str(WAITING);
+    }
+    for attachment in &all.attachments {
+        // What has no word of its own is a sentence.
+        let reason = &attachment.last_error;
+        let has_word = reason.is_empty() || EndReason::from_value(reason) != EndReason::Unknown;
+        if AttachmentState::from_value(&attachment.state) == AttachmentState::Waiting && !has_word {
+            text.push_str(&format!("  {}: {reason}\n", attachment.number));
+        }
     }
     section(&mut text, colours, "Shared from here", "nothing", shares(all, now_usec));
     let known = (!all.peers.is_empty()).then(|| peers::table(all, now_usec));
@@ -173,6 +181,9 @@ fn terms(share: &Share, now_usec: u64) -> String {
     if share.bandwidth != 0 {
         text += &format!(", {} at most", rate(share.bandwidth));
     }
+    if !share.follows.is_empty() {
+        text += &format!(", also as {}", share.follows.join(" or "));
+    }
     text
 }
 
@@ -249,9 +260,13 @@ Ended lately
     fn what_is_waited_for_is_told_with_the_way_to_end_that() {
         let mut all = example();
         all.attachments[0].state = "waiting".to_owned();
+        all.attachments[0].last_error = "peer-lost".to_owned();
         let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("Cruzer Blade  waiting for the peer  1 min ago"), "{text}");
         assert!(text.contains("when its peer offers it; `p2pusb detach NUMBER` ends that.\n\nShared"), "{text}");
+        all.attachments[0].last_error = "Disk is another one".to_owned();
+        let text = report(&all, 61_000_000, Colours::none(), None).text;
+        assert!(text.contains("ends that.\n  1: Disk is another one\n\nShared"), "{text}");
     }
 
     #[test]
@@ -285,10 +300,11 @@ Ended lately
         all.attachments[0].ends_at = 361_000_000;
         (all.shares[0].expires, all.shares[0].once) = (7_261_000_000, true);
         (all.shares[1].windows, all.shares[1].session_limit) = (vec!["mon-fri 08:00-18:00".to_owned()], 3600);
+        all.shares[1].follows = vec!["2e8a:0003".to_owned(), "1209:*".to_owned()];
         let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("Cruzer Blade  attached, 5 min left  1 min ago"), "{text}");
         assert!(text.contains("every paired peer, 2 h left, once\n"), "{text}");
-        assert!(text.contains("Workshop, mon-fri 08:00-18:00, 1 h at a time\n"), "{text}");
+        assert!(text.contains("Workshop, mon-fri 08:00-18:00, 1 h at a time, also as 2e8a:0003 or 1209:*\n"), "{text}");
         all.shares[1].state = "closed".to_owned();
         assert!(report(&all, 61_000_000, Colours::none(), None).text.contains("not at this hour"));
     }

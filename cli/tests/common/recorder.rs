@@ -87,6 +87,7 @@ fn objects() -> Objects {
             ("Peers", paths(&[peer_path(DESK), peer_path(STRANGER)])),
             ("PeerNames", vec!["desk"].into()),
             ("Windows", vec!["08:00-18:00"].into()),
+            ("Follows", vec!["2e8a:0003"].into()),
             ("Queue", paths(&[peer_path(DESK)])),
         ],
     );
@@ -134,6 +135,7 @@ fn objects() -> Objects {
                 ("State", state.into()),
                 ("ReconnectDeadline", 1u64.into()),
                 ("LocalBusPath", bus_path.into()),
+                ("Follow", vec!["2e8a:0003"].into()),
                 ("LastError", error.into()),
             ],
         );

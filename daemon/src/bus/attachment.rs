@@ -42,7 +42,7 @@ impl Attachment {
         paths::peer(self.view.now().peer)
     }
 
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn product(&self) -> String {
         self.view.now().product.clone()
     }
@@ -100,6 +100,11 @@ impl Attachment {
     #[zbus(property)]
     fn keep(&self) -> bool {
         self.view.now().keep
+    }
+
+    #[zbus(property)]
+    fn follow(&self) -> Vec<String> {
+        self.view.now().follow.texts()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

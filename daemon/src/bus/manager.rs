@@ -7,7 +7,7 @@ use p2pusb_dbus::{
     names::{
         ACCEPTING_DEFAULT_USEC, ACCEPTING_MAX_USEC, ACCEPTING_MIN_USEC, ACCESS_MAX_USEC, ACCESS_MIN_USEC,
         TICKET_LIFETIME_DEFAULT_USEC, TICKET_LIFETIME_MAX_USEC, TICKET_LIFETIME_MIN_USEC, action,
-        option::{ACCESS_USEC, EXPIRES_USEC, FORCE, PEERS, SHARE},
+        option::{ACCESS_USEC, EXPIRES_USEC, FOLLOWS, FORCE, ONCE, PEERS, SHARE},
     },
     path,
 };
@@ -142,9 +142,15 @@ impl Manager {
         let force = options.take(FORCE)?.unwrap_or(false);
         let grace = options.take_grace()?;
         let terms = options.take_terms()?;
+        let follows = options.take_follows(FOLLOWS)?;
         options.done()?;
+        if terms.once && !follows.is_empty() {
+            let wrong =
+                format!("{ONCE} ends the share when the device goes, so that it can't come back; leave out {FOLLOWS}");
+            return Err(Error::InvalidArgs(wrong).into());
+        }
         let bus_path: BusPath = bus_path.parse().map_err(|_| Error::DeviceGone(device.to_string()))?;
-        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace, terms };
+        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace, terms, follows };
         let result = self.context.engine.share_device(bus_path, wish, uid).await;
         Ok(path::share_path(&self.context.settled(result).await?))
     }

@@ -16,7 +16,7 @@ use crate::{
     config::Grace,
     engine::now_usec,
     error::Error,
-    policy::{Bandwidth, SessionLimit, Terms},
+    policy::{Bandwidth, Follows, SessionLimit, Terms},
 };
 
 /// A grace time in seconds, as callers give it.
@@ -59,6 +59,12 @@ impl Options {
     /// Takes the option `grace` out.
     pub(super) fn take_grace(&mut self) -> Result<Option<Grace>, MethodError> {
         self.take(GRACE)?.map(grace).transpose()
+    }
+
+    /// Takes a list of ids out, under which a device may come back.
+    pub(super) fn take_follows(&mut self, name: &str) -> Result<Follows, MethodError> {
+        let wrong = |why: String| MethodError::from(Error::InvalidArgs(format!("{name}: {why}")));
+        self.take::<Vec<String>>(name)?.unwrap_or_default().try_into().map_err(wrong)
     }
 
     /// Takes the options about the time and the bandwidth out.

@@ -6,14 +6,17 @@ use p2pusb_dbus::{
     MethodError,
     names::{
         action,
-        option::{KEEP, QUEUE},
+        option::{FOLLOW, KEEP, QUEUE},
     },
     path,
 };
 use zbus::{OwnedFd, OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{context::Context, guard::guard, options::Options, paths, shown::Shown};
-use crate::engine::{AttachWish, view::RemoteDeviceView};
+use crate::{
+    engine::{AttachWish, view::RemoteDeviceView},
+    error::Error,
+};
 
 #[derive(Debug)]
 pub(super) struct RemoteDevice {
@@ -46,8 +49,14 @@ impl RemoteDevice {
             grace: options.take_grace()?,
             keep: options.take(KEEP)?.unwrap_or(true),
             queue: options.take(QUEUE)?.unwrap_or(false),
+            follow: options.take_follows(FOLLOW)?,
         };
         options.done()?;
+        if !wish.keep && !wish.follow.is_empty() {
+            let wrong =
+                format!("{FOLLOW} is about what is attached again by itself, and {KEEP} is false; leave one out");
+            return Err(Error::InvalidArgs(wrong).into());
+        }
         let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))
     }
@@ -63,8 +72,11 @@ impl RemoteDevice {
         let view = self.view.now();
         let mut options = Options::new(options);
         // It ends with its caller: there is nothing to attach again by itself.
-        let wish =
-            AttachWish { grace: options.take_grace()?, keep: false, queue: options.take(QUEUE)?.unwrap_or(false) };
+        let wish = AttachWish {
+            grace: options.take_grace()?,
+            queue: options.take(QUEUE)?.unwrap_or(false),
+            ..AttachWish::default()
+        };
         options.done()?;
         let engine = &self.context.engine;
         let result = engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;

@@ -151,6 +151,11 @@ impl Share {
     }
 
     #[zbus(property)]
+    fn follows(&self) -> Vec<String> {
+        self.view.now().follows.texts()
+    }
+
+    #[zbus(property)]
     fn origin(&self) -> &'static str {
         self.view.now().origin
     }

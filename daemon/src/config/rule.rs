@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::policy::{
-    Action, Bandwidth, Conditions, Glob, InterfaceSet, PeerNames, Rule, Rules, SessionLimit, Terms, UsbIdPattern,
-    Windows,
+    Action, Bandwidth, Conditions, Follows, Glob, InterfaceSet, PeerNames, Rule, Rules, SessionLimit, Terms,
+    UsbIdPattern, Windows,
 };
 
 /// A rule as it is written.
@@ -24,6 +24,7 @@ struct Written {
     session_limit: Option<SessionLimit>,
     bandwidth: Option<Bandwidth>,
     ask: Option<bool>,
+    follows: Option<Follows>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +39,8 @@ impl TryFrom<Written> for Read {
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let Written { action, label, id, serial, name, via_port, with_interface, peers, windows, .. } = written;
-        let (session_limit, bandwidth, ask) = (written.session_limit, written.bandwidth, written.ask);
+        let (session_limit, bandwidth, ask, follows) =
+            (written.session_limit, written.bandwidth, written.ask, written.follows);
         let conditions = Conditions { id, serial, name, via_port, with_interface };
         if conditions.is_empty() {
             return Err(
@@ -49,12 +51,16 @@ impl TryFrom<Written> for Read {
         if peers.as_ref().is_some_and(|peers| peers.iter().all(|name| name.trim().is_empty())) {
             return Err("peers names nobody; without peers the device is shared with every paired peer");
         }
-        let has_terms =
-            peers.is_some() || windows.is_some() || session_limit.is_some() || bandwidth.is_some() || ask.is_some();
+        let has_terms = peers.is_some()
+            || windows.is_some()
+            || session_limit.is_some()
+            || bandwidth.is_some()
+            || ask.is_some()
+            || follows.is_some();
         let action = match action {
             WrittenAction::NeverShare if has_terms => {
                 return Err(
-                    "a rule that says never-share has no peers, windows, session-limit, bandwidth or ask: it counts \
+                    "a rule that says never-share has no peers, windows, session-limit, bandwidth, ask or follows: it counts \
                             for everybody, always",
                 );
             }
@@ -68,6 +74,7 @@ impl TryFrom<Written> for Read {
                     ask: ask.unwrap_or(false),
                     ..Terms::default()
                 },
+                follows: follows.unwrap_or_default(),
             },
         };
         Ok(Self(Rule { label, at: 0, place: String::new(), conditions, action }))
@@ -124,15 +131,16 @@ mod tests {
         let second = read(
             "[[rule]]\naction = \"share\"\nid = \"046d:*\"\nserial = \"A50285BI\"\nname = \"USB*\"\nvia-port = \"1-*\"\n\
              with-interface = { all-of = [\"03:01:01\"] }\npeers = [\"desk\", \"old laptop\"]\n\
-             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\nbandwidth = \"10M\"\nask = true\n",
+             windows = [\"mon-fri 08:00-18:00\"]\nsession-limit = 7200\nbandwidth = \"10M\"\nask = true\nfollows = [\"046d:*\"]\n",
         );
         let about = second.unwrap().rules.about(&keyboard()).unwrap();
-        let Action::Share { peers: Some(peers), terms } = &about.action else { panic!("{about:?}") };
+        let Action::Share { peers: Some(peers), terms, follows } = &about.action else { panic!("{about:?}") };
         assert_eq!(
             (terms.windows.texts(), terms.session_limit),
             (vec!["mon-fri 08:00-18:00".to_owned()], 7200.try_into().ok())
         );
         assert_eq!((terms.bandwidth, terms.ask), (10_000_000.try_into().ok(), true));
+        assert_eq!(follows.texts(), ["046d:*"]);
         assert_eq!(peers.as_slice(), ["desk", "old laptop"]);
     }
 
@@ -148,6 +156,7 @@ mod tests {
             ("windows = [\"office hours\"]", "mon-fri 08:00-18:00"),
             ("session-limit = 5", "from 10 to"),
             ("bandwidth = \"fast\"", "10M"),
+            ("follows = [\"2e8a\"]", "0781:5567"),
         ] {
             let error = read(&format!("[[rule]]\naction = \"share\"\n{line}\n")).unwrap_err();
             assert!(error.contains("line 3") && error.contains(said), "{line}: {error}");
@@ -160,6 +169,7 @@ mod tests {
             ("action = \"share\"\nid = \"*:*\"\npeers = [\" \"]", "nobody"),
             ("action = \"never-share\"\nid = \"*:*\"\npeers = [\"desk\"]", "never-share"),
             ("action = \"never-share\"\nid = \"*:*\"\nsession-limit = 60", "never-share"),
+            ("action = \"never-share\"\nid = \"*:*\"\nfollows = [\"046d:c31c\"]", "never-share"),
         ] {
             let error = read(&format!("[session]\n[[rule]]\n{rule}\n")).unwrap_err();
             assert!(error.contains("line") && error.contains(said), "{rule}: {error}");

@@ -20,6 +20,7 @@ use crate::{
     counters::Counters,
     error::{Error, Result},
     peer::PeerId,
+    policy::{Follows, Known},
     stop::Stop,
     usb::BusPath,
 };
@@ -34,10 +35,16 @@ pub(super) struct Attachment {
     pub(super) remote_id: String,
     pub(super) peer_label: String,
     pub(super) facts: DeviceFacts,
+    /// What it was offered as when somebody attached it.
+    pub(super) known: Known,
+    /// Under which other ids it is attached again.
+    pub(super) follow: Follows,
     state: &'static str,
     last_error: String,
     place: Option<Place>,
     since: u64,
+    /// Whether its device was gone and offered anew since its session began.
+    pub(super) offered_anew: bool,
     /// Whether it ever was in use.
     was_attached: bool,
     /// How long it outlives its connection; `None` leaves it to the settings.
@@ -73,11 +80,14 @@ impl Attachment {
             peer,
             remote_id,
             peer_label,
+            known: Known::new(facts.vendor_id, facts.product_id, &facts.interfaces),
+            follow: wish.follow,
             facts,
             state: "connecting",
             last_error: String::new(),
             place: None,
             since: 0,
+            offered_anew: false,
             was_attached: false,
             grace: wish.grace,
             session_grace: Grace::default(),
@@ -95,14 +105,21 @@ impl Attachment {
     }
 
     /// The same, as an earlier process of this daemon had attached it: it waits to be attached again.
-    pub(super) fn remembered(self) -> Self {
+    pub(super) fn remembered(self, known: Known) -> Self {
         let last_error = EndReason::Stopped.as_str().to_owned();
-        Self { state: "waiting", last_error, was_attached: true, ..self }
+        Self { state: "waiting", last_error, was_attached: true, known, ..self }
     }
 
     /// Whether it waits for its peer to come back. Nothing is attached, and nothing runs for it.
     pub(super) fn waits(&self) -> bool {
         self.state == "waiting"
+    }
+
+    /// It goes on waiting, for a reason that somebody has to know. Whether it is a new one.
+    pub(super) fn waits_because(&mut self, reason: String) -> bool {
+        let new = self.last_error != reason;
+        self.last_error = reason;
+        new
     }
 
     pub(super) fn stop(&self, reason: EndReason) {
@@ -182,6 +199,7 @@ impl Engine {
         self.last_session += 1;
         attachment.state = "connecting";
         attachment.last_error.clear();
+        attachment.offered_anew = false;
         attachment.session_grace = attachment.grace.unwrap_or(self.grace);
         attachment.stop = Stop::default();
         attachment.bound = Arc::default();
@@ -371,6 +389,7 @@ impl Engine {
         attachment.place = None;
         self.publish_attachment(number).await;
         let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        let offered_anew = attachment.offered_anew;
         let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
         match &result {
             Ok(reason) => info!(
@@ -411,7 +430,7 @@ impl Engine {
             }
             self.publish_remote_device(peer, &remote_id).await;
             // It may have been offered again before this one was over.
-            return if result.is_ok() || queued {
+            return if result.is_ok() || queued || offered_anew {
                 self.attach_again(peer, &remote_id).await
             };
         }
@@ -468,6 +487,7 @@ impl Engine {
             lost_until: attachment.lost_until.unwrap_or(0),
             ends_at: attachment.ends_at.unwrap_or(0),
             keep: attachment.keep,
+            follow: attachment.follow.clone(),
             owner_uid: attachment.owner_uid,
             counters: attachment.counters.clone(),
         };

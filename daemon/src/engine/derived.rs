@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{Engine, shares::Share, view::DeviceFacts};
 use crate::{
     error::Error,
-    policy::{Action, PeerNames, Rule, Terms},
+    policy::{Action, Follows, PeerNames, Rule, Terms},
     store::ShareRecord,
     usb::{BusPath, DeviceInfo},
 };
@@ -69,6 +69,8 @@ pub(super) struct Derived {
     names: Option<PeerNames>,
     /// On which terms.
     terms: Terms,
+    /// Under which ids it may come back.
+    follows: Follows,
 }
 
 impl Derived {
@@ -79,15 +81,19 @@ impl Derived {
             origin: Origin::Udev,
             names: property(PEERS_PROPERTY).map(PeerNames::parse),
             terms: Terms::default(),
+            follows: Follows::default(),
         })
     }
 
     /// What a rule of the settings says.
     fn from_rule(rule: &Arc<Rule>) -> Option<Self> {
         match &rule.action {
-            Action::Share { peers, terms } => {
-                Some(Self { origin: Origin::Rule(rule.clone()), names: peers.clone(), terms: terms.clone() })
-            }
+            Action::Share { peers, terms, follows } => Some(Self {
+                origin: Origin::Rule(rule.clone()),
+                names: peers.clone(),
+                terms: terms.clone(),
+                follows: follows.clone(),
+            }),
             Action::NeverShare => None,
         }
     }
@@ -113,22 +119,34 @@ impl Engine {
         Derived::from_udev(info).or_else(|| Derived::from_rule(self.sharing_rule(info)?))
     }
 
+    /// What is said of a device that is gone and may come back under another id: its share stays meanwhile.
+    fn derived_of_gone(&self, share: &Share) -> Option<(BusPath, String, Derived)> {
+        let (port, info) = (share.record.port.clone()?, share.last.as_ref()?);
+        let is_there = self.devices.values().any(|other| self.identity(other) == share.record.stable_id);
+        let derived = Derived::from_rule(&self.rules.about(&info.into())?)?;
+        (!is_there && !derived.follows.is_empty()).then(|| (port, share.record.stable_id.clone(), derived))
+    }
+
     /// Looks at everything that shares are derived from: devices, peers, and what somebody has shared by hand, which
     /// comes first.
     pub(super) async fn derive_shares(&mut self) {
         if self.is_stopping() {
             return;
         }
+        self.see_ports().await;
         for share in self.shares.values() {
             let device = share.claimed_device().and_then(|bus_path| self.devices.get(bus_path));
             if device.is_some_and(|info| self.exclusion(info).is_some()) {
                 share.stop(EndReason::ShareRevoked);
             }
         }
+        self.stop_stand_ins();
         let said = |info: &DeviceInfo| Some((info.bus_path.clone(), self.identity(info), self.derived(info)?));
-        let wanted: Vec<(BusPath, String, Derived)> = self.devices.values().filter_map(said).collect();
-        let derived = self.shares.values().filter(|share| share.origin.is_derived() && !share.ending);
-        for id in derived.map(|share| share.record.id.clone()).collect::<Vec<_>>() {
+        let themselves = self.devices.values().filter(|info| !self.is_followed(info)).filter_map(said);
+        let derived = || self.shares.values().filter(|share| share.origin.is_derived() && !share.ending);
+        let wanted: Vec<(BusPath, String, Derived)> =
+            themselves.chain(derived().filter_map(|share| self.derived_of_gone(share))).collect();
+        for id in derived().map(|share| share.record.id.clone()).collect::<Vec<_>>() {
             self.derive_again(&id, &wanted).await;
         }
         for (bus_path, stable_id, derived) in wanted {
@@ -140,6 +158,8 @@ impl Engine {
                 self.derive(&bus_path, stable_id, derived).await;
             }
         }
+        // What is followed only from now on is where it is.
+        self.see_ports().await;
         self.publish_offers();
     }
 
@@ -157,6 +177,7 @@ impl Engine {
                 share.names = derived.names.clone();
                 share.record.terms = derived.terms.clone();
                 share.limit.set(derived.terms.bandwidth);
+                share.record.follows = derived.follows.clone();
                 self.look_at(id);
                 self.stop_stranger(id);
                 self.publish_share(id).await;
@@ -195,6 +216,8 @@ impl Engine {
             terms: derived.terms,
             owner_uid: 0,
             paused: self.paused.contains(&id),
+            follows: derived.follows,
+            port: None,
         };
         info!(P2PUSB_DEVICE = %bus_path, P2PUSB_SHARE = id, "shared by {}", derived.origin);
         let share = Share::new(record, self.grace).derived(derived.origin, derived.names);
@@ -205,7 +228,7 @@ impl Engine {
 
     /// Why a derived share can't be changed by hand, and where it can.
     pub(super) fn not_by_hand(&self, share: &Share) -> Error {
-        let device = self.plugged(&share.record.stable_id).map(|info| info.bus_path.to_string());
+        let device = self.device_of(share).map(|info| info.bus_path.to_string());
         let change = match share.origin {
             Origin::Person => String::new(),
             Origin::Udev => format!(

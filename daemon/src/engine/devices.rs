@@ -112,7 +112,7 @@ impl Engine {
         port.is_some() && self.attachments.values().any(|attachment| attachment.port() == port)
     }
 
-    /// The plugged device that a share is for.
+    /// The plugged device with this identity, where it can be shared.
     pub(super) fn plugged(&self, stable_id: &str) -> Option<&DeviceInfo> {
         self.devices.values().find(|info| self.identity(info) == stable_id && self.exclusion(info).is_none())
     }
@@ -161,7 +161,7 @@ impl Engine {
         let Some(info) = self.devices.get(bus_path) else { return };
         let stable_id = self.identity(info);
         let excluded = self.exclusion(info).map_or("", |(word, _)| word);
-        let share = self.shares.values().find(|share| excluded.is_empty() && share.record.stable_id == stable_id);
+        let share = self.share_of(info);
         let state = match share {
             _ if !excluded.is_empty() => "excluded",
             Some(share) if share.is_claimed() => "in-use",

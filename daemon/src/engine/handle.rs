@@ -19,7 +19,7 @@ use crate::{
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
     people::{People, Question},
-    policy::{Bandwidth, Terms},
+    policy::{Bandwidth, Follows, Terms},
     share::Pace,
     stop::Stop,
     usb::{BusPath, DeviceInfo, HotplugEvent},
@@ -85,10 +85,12 @@ pub struct ShareWish {
     pub grace: Option<Grace>,
     /// Until when, at which hours, and for how long at a time.
     pub terms: Terms,
+    /// Under which ids the device may come back.
+    pub follows: Follows,
 }
 
 /// How a peer's device is to be attached.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AttachWish {
     /// How long it outlives its connection; `None` leaves it to the settings.
     pub grace: Option<Grace>,
@@ -96,6 +98,8 @@ pub struct AttachWish {
     pub keep: bool,
     /// Whether it waits for the device where another one has it.
     pub queue: bool,
+    /// Under which ids it is attached again by itself, besides its own.
+    pub follow: Follows,
 }
 
 /// The right to open a device for a peer.

@@ -10,6 +10,7 @@ mod command;
 mod derived;
 mod devices;
 mod discovered;
+mod follow;
 mod guests;
 mod handle;
 mod peers;

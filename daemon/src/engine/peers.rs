@@ -14,7 +14,7 @@ use super::{
     Engine,
     guests::{self, Limits},
     state::now_usec,
-    view::{Object, ObjectId, PeerView},
+    view::{DeviceFacts, Object, ObjectId, PeerView},
 };
 use crate::{
     error::{Error, Result},
@@ -328,7 +328,15 @@ impl Engine {
             LinkEvent::Offered(device) => {
                 let remote_id = device.id.clone();
                 peer.stale.remove(&remote_id);
-                peer.offers.insert(remote_id.clone(), device);
+                let facts = DeviceFacts::from(&device);
+                let before = peer.offers.insert(remote_id.clone(), device).map(|before| DeviceFacts::from(&before));
+                if before.as_ref() != Some(&facts) {
+                    self.offered_anew(id, &remote_id);
+                    if before.is_some() {
+                        // Another device, so another object: what it says of itself never changes.
+                        self.hide(ObjectId::RemoteDevice(id, remote_id.clone())).await;
+                    }
+                }
                 self.publish_remote_device(id, &remote_id).await;
                 self.attach_again(id, &remote_id).await;
             }

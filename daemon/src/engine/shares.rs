@@ -27,7 +27,7 @@ use crate::{
     share::{Limit, Pace},
     stop::Stop,
     store::ShareRecord,
-    usb::{self, BusPath},
+    usb::{self, BusPath, DeviceInfo},
 };
 
 /// A share.
@@ -45,6 +45,8 @@ pub(super) struct Share {
     grace: watch::Sender<Grace>,
     /// How fast it may be used.
     pub(super) limit: Arc<Limit>,
+    /// Its own device as it was seen last, where it is followed: what rules are asked about while it is gone.
+    pub(super) last: Option<DeviceInfo>,
     /// Who waits for it.
     pub(super) queue: Queue,
     pub(super) claim: Option<Claim>,
@@ -62,6 +64,8 @@ pub(super) struct Share {
 pub(super) struct Claim {
     peer: PeerId,
     device: BusPath,
+    /// Whether that is one that stands in for the share's own.
+    is_stand_in: bool,
     /// In microseconds since the epoch.
     pub(super) begun: u64,
     pub(super) stop: Stop,
@@ -86,6 +90,7 @@ impl Share {
             peers,
             grace,
             claim: None,
+            last: None,
             queue: Queue::default(),
             is_open: true,
             next_look: None,
@@ -112,7 +117,7 @@ impl Share {
         let device = "1-1".parse().expect("a bus path");
         let due = watch::Sender::new(None);
         let counters = Arc::default();
-        self.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None, counters });
+        self.claim = Some(Claim { peer, device, is_stand_in: false, begun, stop, due, lost_until: None, counters });
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -127,6 +132,11 @@ impl Share {
     /// The device that a peer has claimed.
     pub(super) fn claimed_device(&self) -> Option<&BusPath> {
         self.claim.as_ref().map(|claim| &claim.device)
+    }
+
+    /// The same, where it stands in for another one.
+    pub(super) fn claimed_stand_in(&self) -> Option<&BusPath> {
+        self.claim.as_ref().filter(|claim| claim.is_stand_in).map(|claim| &claim.device)
     }
 
     pub(super) fn claimed_by(&self) -> Option<PeerId> {
@@ -178,14 +188,15 @@ impl Engine {
 
     pub(super) async fn share_device(&mut self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
         self.refuse_while_stopping()?;
-        let ShareWish { peers, force, grace, terms } = wish;
+        let ShareWish { peers, force, grace, terms, follows } = wish;
         let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
         let name = format!("{} ({device})", DeviceFacts::from(info).name());
         if let Some((_, reason)) = self.exclusion(info) {
             return Err(Error::DeviceExcluded { device: name, reason: reason.into_owned() });
         }
         let stable_id = self.identity(info);
-        match self.shares.values().find(|share| share.record.stable_id == stable_id) {
+        let its = |share: &&Share| share.record.stable_id == stable_id;
+        match self.shares.values().find(its).or_else(|| self.share_of(info)) {
             Some(share) if share.origin.is_derived() => return Err(self.not_by_hand(share)),
             Some(_) => return Err(Error::AlreadyShared(name)),
             None => {}
@@ -210,6 +221,8 @@ impl Engine {
             terms,
             owner_uid: uid,
             paused: false,
+            port: (!follows.is_empty()).then(|| device.clone()),
+            follows,
         };
         self.keep({
             let record = record.clone();
@@ -320,11 +333,12 @@ impl Engine {
             self.publish_offers();
             return;
         }
-        let share = self.shares.remove(id);
+        let device = self.shares.get(id).and_then(|share| self.bus_path_of(share));
+        self.shares.remove(id);
         info!(P2PUSB_SHARE = id, "no longer shared");
         self.hide(ObjectId::Share(id.to_owned())).await;
         self.publish_offers();
-        if let Some(device) = share.and_then(|share| self.bus_path_of(&share.record.stable_id)) {
+        if let Some(device) = device {
             self.publish_device(&device).await;
         }
         for reply in replies {
@@ -332,8 +346,8 @@ impl Engine {
         }
     }
 
-    fn bus_path_of(&self, stable_id: &str) -> Option<BusPath> {
-        self.plugged(stable_id).map(|info| info.bus_path.clone())
+    fn bus_path_of(&self, share: &Share) -> Option<BusPath> {
+        self.device_of(share).map(|info| info.bus_path.clone())
     }
 
     pub(super) async fn claim(
@@ -367,9 +381,12 @@ impl Engine {
                 &clip(&format!("it is lent at certain hours only: {}", share.record.terms.windows)),
             );
         }
-        let Some(info) = self.plugged(&share.record.stable_id).cloned() else {
+        let Some(info) = self.device_of(share).cloned() else {
             return no(Refusal::Gone, "the device is not plugged in");
         };
+        if self.shares.values().any(|other| other.claimed_device() == Some(&info.bus_path)) {
+            return no(Refusal::Busy, "it is in use there already, by way of another share");
+        }
         // Asked again: it may have been mounted since it was shared.
         let uses = if share.record.force { Vec::new() } else { usb::dependence(&info) };
         if !uses.is_empty() {
@@ -380,12 +397,13 @@ impl Engine {
                 peer,
                 label: self.peers.get(&peer).map_or_else(|| peer.short(), |peer| peer.label().to_owned()),
                 share: id.to_owned(),
-                product: share.record.product.clone(),
+                product: DeviceFacts::from(&info).name(),
                 owner_uid: share.record.owner_uid,
             };
             return Ok(Claimed::Ask(Ask { question, people: self.people.clone() }));
         }
         let grace = share.grace.subscribe();
+        let is_stand_in = self.identity(&info) != share.record.stable_id;
         let (due, is_due) = watch::channel(None);
         let counters = Arc::<Counters>::default();
         let peers = self.peers.get(&peer).map_or_else(|| Limit::new(None), |peer| peer.limit.clone());
@@ -394,7 +412,7 @@ impl Engine {
             share.queue.leave(peer);
             let device = info.bus_path.clone();
             let (begun, counters) = (now_usec(), counters.clone());
-            share.claim = Some(Claim { peer, device, begun, stop, due, lost_until: None, counters });
+            share.claim = Some(Claim { peer, device, is_stand_in, begun, stop, due, lost_until: None, counters });
         }
         self.look_at(id);
         self.publish_share(id).await;
@@ -429,7 +447,7 @@ impl Engine {
 
     pub(super) async fn publish_share(&self, id: &str) {
         let Some(share) = self.shares.get(id) else { return };
-        let device = self.bus_path_of(&share.record.stable_id);
+        let device = self.bus_path_of(share);
         let view = ShareView {
             id: id.to_owned(),
             state: match (&share.claim, &device) {
@@ -444,6 +462,7 @@ impl Engine {
             product: share.record.product.clone(),
             peers: self.audience(share).unwrap_or_default(),
             terms: Arc::new(share.record.terms.clone()),
+            follows: share.record.follows.clone(),
             names: share.names.clone().unwrap_or_default(),
             origin: share.origin.as_str(),
             claimed_by: share.claimed_by(),
@@ -463,7 +482,7 @@ impl Engine {
     /// Says anew what is offered; links tell their peers what has changed of it.
     pub(super) fn publish_offers(&self) {
         let offers = self.shares.values().filter(|share| !share.ending).filter_map(|share| {
-            let info = self.plugged(&share.record.stable_id)?;
+            let info = self.device_of(share)?;
             let device = DeviceFacts::from(info).offered(share.record.id.clone(), share.is_free());
             Some(Offer { device, audience: self.audience(share), turn: share.queue.first() })
         });

@@ -1,6 +1,7 @@
 //! The engine on its own: what it makes of what is kept, and what it keeps. Nobody is at the other end of its links.
 
 mod derived;
+mod follow;
 mod terms;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use p2pusb_protocol::InterfaceClass;
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -19,9 +21,16 @@ use crate::{
     error::Error,
     net::{self, Admission},
     peer::PeerId,
-    policy::Accept,
+    policy::{Accept, Follows, Known, Rules},
     store::{AttachmentRecord, PeerRecord, ShareRecord, Store},
+    usb::DeviceInfo,
 };
+
+const DISK: InterfaceClass = InterfaceClass { class: 8, subclass: 6, protocol: 0x50 };
+
+fn follows(ids: &[&str]) -> Follows {
+    ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>().try_into().unwrap()
+}
 
 /// What everybody can see.
 type Seen = BTreeMap<ObjectId, Object>;
@@ -29,11 +38,18 @@ type Seen = BTreeMap<ObjectId, Object>;
 struct Running {
     engine: EngineHandle,
     seen: watch::Receiver<Seen>,
+    /// Every object that was there and went.
+    removed: watch::Receiver<Vec<ObjectId>>,
 }
 
 impl Running {
     /// An engine with what this folder holds.
     async fn start(store: &Store) -> Self {
+        Self::start_with(store, Vec::new(), Rules::default()).await
+    }
+
+    /// The same, with these devices plugged in and these rules.
+    async fn start_with(store: &Store, devices: Vec<DeviceInfo>, rules: Rules) -> Self {
         let network = Network { bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Network::default() };
         let inputs = Inputs {
             store: store.clone(),
@@ -44,16 +60,17 @@ impl Running {
             kernel: crate::attach::kernel(),
             grace: Grace::default(),
             accept: Accept::default(),
-            rules: Default::default(),
+            rules,
             people: crate::people::People::new().0,
-            devices: Vec::new(),
+            devices,
         };
         let (engine, handle, changes) = Engine::new(inputs).unwrap();
         let (tx, seen) = watch::channel(Seen::new());
-        tokio::spawn(collect(changes, tx));
+        let (gone, removed) = watch::channel(Vec::new());
+        tokio::spawn(collect(changes, tx, gone));
         tokio::spawn(engine.run());
         handle.sync().await;
-        Self { engine: handle, seen }
+        Self { engine: handle, seen, removed }
     }
 
     async fn attachments(&self) -> Vec<AttachmentView> {
@@ -74,7 +91,7 @@ impl Running {
     }
 }
 
-async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>) {
+async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>, gone: watch::Sender<Vec<ObjectId>>) {
     while let Some(change) = changes.recv().await {
         match change {
             Change::Set(object) => {
@@ -86,7 +103,10 @@ async fn collect(mut changes: mpsc::Receiver<Change>, seen: watch::Sender<Seen>)
                 };
                 seen.send_modify(|seen| drop(seen.insert(id, *object)));
             }
-            Change::Removed(id) => seen.send_modify(|seen| drop(seen.remove(&id))),
+            Change::Removed(id) => {
+                seen.send_modify(|seen| drop(seen.remove(&id)));
+                gone.send_modify(|gone| gone.push(id));
+            }
             Change::Barrier(reply) => reply.send(()).unwrap(),
         }
     }
@@ -115,6 +135,8 @@ fn kept(remote_ids: &[&str]) -> (tempfile::TempDir, Store) {
             product: "Disk".to_owned(),
             grace: (number == 0).then(|| 200.try_into().unwrap()),
             owner_uid: 1000,
+            known: Known::new(0x0781, 0x5567, &[DISK]),
+            follow: follows(&["0781:1234"]),
         };
         store.save_attachment(&record).unwrap();
     }
@@ -197,6 +219,8 @@ async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
             terms: Default::default(),
             owner_uid: 0,
             paused: false,
+            follows: Follows::default(),
+            port: None,
         };
         store.save_share(&record).unwrap();
     }
@@ -224,6 +248,8 @@ async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() 
         terms: Default::default(),
         owner_uid: 0,
         paused: false,
+        follows: Follows::default(),
+        port: None,
     };
     store.save_share(&record).unwrap();
     let running = Running::start(&store).await;

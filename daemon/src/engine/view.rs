@@ -10,7 +10,7 @@ use crate::{
     counters::Counters,
     net::link::Connected,
     peer::{PeerId, Trust},
-    policy::{Bandwidth, PeerNames, Terms},
+    policy::{Bandwidth, Follows, PeerNames, Terms},
     usb::BusPath,
 };
 
@@ -155,6 +155,8 @@ pub struct ShareView {
     pub names: PeerNames,
     /// Until when, at which hours, and for how long at a time.
     pub terms: Arc<Terms>,
+    /// Under which ids the device may come back.
+    pub follows: Follows,
     /// person, udev, rule
     pub origin: &'static str,
     /// waiting, available, in-use, reconnecting, paused
@@ -235,7 +237,7 @@ pub struct AttachmentView {
     pub product: String,
     /// connecting, attached, reconnecting, waiting, detaching, ended
     pub state: &'static str,
-    /// Why it ended.
+    /// Why it ended, or waits.
     pub last_error: String,
     /// Where the device is here; empty before the kernel has enumerated it.
     pub local_bus_path: String,
@@ -255,6 +257,8 @@ pub struct AttachmentView {
     pub ends_at: u64,
     /// Whether it is attached again by itself.
     pub keep: bool,
+    /// Under which ids, besides its own.
+    pub follow: Follows,
     /// Who attached it.
     pub owner_uid: u32,
     /// What went through it.

@@ -1,7 +1,7 @@
 //! Attachments that are wanted: what nobody has ended is attached again when its peer offers it, after a restart of this
 //! daemon as well.
 
-use p2pusb_protocol::{ControlMessage, Speed};
+use p2pusb_protocol::{ControlMessage, OfferedDevice, Speed};
 use tracing::{info, warn};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     peer::PeerId,
+    policy::{Follows, Unlike},
     store::{AttachmentRecord, StoreError},
 };
 
@@ -24,6 +25,8 @@ impl Attachment {
             product: self.facts.name(),
             grace: self.grace,
             owner_uid: self.owner_uid,
+            known: self.known.clone(),
+            follow: self.follow.clone(),
         }
     }
 }
@@ -50,10 +53,10 @@ impl Engine {
             speed: Speed::Unknown,
             interfaces: Vec::new(),
         };
-        let wish = AttachWish { grace: record.grace, keep: true, queue: true };
+        let wish = AttachWish { grace: record.grace, keep: true, queue: true, follow: record.follow };
         let attachment = Attachment::new(peer, record.remote_id, label.to_owned(), facts, wish, record.owner_uid);
         self.last_attachment += 1;
-        self.attachments.insert(self.last_attachment, attachment.remembered());
+        self.attachments.insert(self.last_attachment, attachment.remembered(record.known));
         Ok(())
     }
 
@@ -89,6 +92,9 @@ impl Engine {
             .iter()
             .find(|(_, other)| other.waits() && other.peer == id && other.remote_id == remote_id);
         let Some((&number, attachment)) = waiting else { return };
+        if let Err(unlike) = self.is_what_it_was(attachment, offered) {
+            return self.wait_for_what_it_was(number, unlike).await;
+        }
         if !available {
             // Somebody else has it. What is offered next may be for us.
             return self.tell_whether_we_wait(id, remote_id, true);
@@ -100,6 +106,44 @@ impl Engine {
             info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
         }
         self.publish_attachment(number).await;
+    }
+
+    /// Whether what is offered is the device that somebody has attached, or one as which it may come back.
+    fn is_what_it_was(&self, attachment: &Attachment, offered: &OfferedDevice) -> Result<(), Unlike> {
+        let OfferedDevice { vendor_id, product_id, interfaces, .. } = offered;
+        let is_named = |follow: &Follows| follow.matches(*vendor_id, *product_id);
+        if is_named(&attachment.follow) || is_named(&self.accept.follow) {
+            return Ok(());
+        }
+        attachment.known.check(*vendor_id, *product_id, interfaces)
+    }
+
+    /// A peer offers another device in place of the one that is wanted. Nobody here has said that it may be that.
+    async fn wait_for_what_it_was(&mut self, number: u32, unlike: Unlike) {
+        let Some(attachment) = self.attachments.get_mut(&number) else { return };
+        let (peer, remote_id) = (attachment.peer, attachment.remote_id.clone());
+        let id = attachment.known.id;
+        let why = format!(
+            "{} was attached as {id}, and what {} offers in its place {unlike}; to use that, attach it by hand, with \
+             --follow if it is to come by itself",
+            attachment.facts.name(),
+            attachment.peer_label
+        );
+        if attachment.waits_because(why.clone()) {
+            warn!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = peer.short(), "{why}");
+            self.publish_attachment(number).await;
+        }
+        // Nor is a place kept for what is not taken.
+        self.tell_whether_we_wait(peer, &remote_id, false);
+    }
+
+    /// A device that was gone is offered again, perhaps as another one. A session that is about to end with the one before
+    /// must not wait for the next offer.
+    pub(super) fn offered_anew(&mut self, id: PeerId, remote_id: &str) {
+        let same = |other: &&mut Attachment| other.peer == id && other.remote_id == remote_id;
+        if let Some(attachment) = self.attachments.values_mut().find(same) {
+            attachment.offered_anew = true;
+        }
     }
 
     /// Tells a peer whether a device of its is waited for here, so that it keeps a place for us. It is told anew with each

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use p2pusb_protocol::InterfaceClass;
 
-use super::InterfacePattern;
+use super::{Follows, InterfacePattern};
 use crate::peer::PeerId;
 
 /// The rule for all peers, and the rules for some.
@@ -14,11 +14,13 @@ pub struct Accept {
     pub everyone: Vec<InterfacePattern>,
     /// What it may present instead where one of these offers it, by label or by the whole endpoint id.
     pub from: BTreeMap<String, Vec<InterfacePattern>>,
+    /// Under which ids an attached device may come back, whichever it is.
+    pub follow: Follows,
 }
 
 impl Default for Accept {
     fn default() -> Self {
-        Self { everyone: vec![InterfacePattern::ANY], from: BTreeMap::new() }
+        Self { everyone: vec![InterfacePattern::ANY], from: BTreeMap::new(), follow: Follows::default() }
     }
 }
 
@@ -113,7 +115,7 @@ mod tests {
     fn accept(everyone: &[&str], from: &[(&str, &[&str])]) -> Accept {
         let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         let from = from.iter().map(|(name, texts)| ((*name).to_owned(), patterns(texts))).collect();
-        Accept { everyone: patterns(everyone), from }
+        Accept { everyone: patterns(everyone), from, follow: Follows::default() }
     }
 
     #[test]

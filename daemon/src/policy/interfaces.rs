@@ -3,12 +3,12 @@
 use std::{fmt, str::FromStr};
 
 use p2pusb_protocol::InterfaceClass;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A set of interface types: class, subclass and protocol in hexadecimal digits, where `*` stands for every number. Behind
 /// a `*` there are only more of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct InterfacePattern {
     class: Option<u8>,
     subclass: Option<u8>,
@@ -18,6 +18,12 @@ pub struct InterfacePattern {
 impl InterfacePattern {
     /// All there are.
     pub const ANY: Self = Self { class: None, subclass: None, protocol: None };
+
+    /// The type of this interface alone.
+    pub fn exactly(interface: InterfaceClass) -> Self {
+        let InterfaceClass { class, subclass, protocol } = interface;
+        Self { class: Some(class), subclass: Some(subclass), protocol: Some(protocol) }
+    }
 
     /// Whether an interface is of one of these types.
     pub fn matches(self, interface: InterfaceClass) -> bool {
@@ -63,6 +69,12 @@ impl TryFrom<String> for InterfacePattern {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+impl From<InterfacePattern> for String {
+    fn from(pattern: InterfacePattern) -> Self {
+        pattern.to_string()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod bandwidth;
+mod follows;
 mod glob;
 mod interface_set;
 mod interfaces;
@@ -14,10 +15,10 @@ mod terms;
 mod usb_id;
 mod window;
 
-pub(crate) use self::accept::{Presentable, Unaccepted};
 pub use self::{
     accept::Accept,
     bandwidth::Bandwidth,
+    follows::{Follows, Known},
     glob::Glob,
     interface_set::InterfaceSet,
     interfaces::InterfacePattern,
@@ -26,6 +27,10 @@ pub use self::{
     terms::{SessionLimit, Terms},
     usb_id::UsbIdPattern,
     window::{Opening, Windows},
+};
+pub(crate) use self::{
+    accept::{Presentable, Unaccepted},
+    follows::Unlike,
 };
 
 use std::collections::HashMap;

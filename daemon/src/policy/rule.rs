@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use p2pusb_protocol::InterfaceClass;
 
-use super::{Glob, InterfaceSet, PeerNames, Terms, UsbIdPattern};
+use super::{Follows, Glob, InterfaceSet, PeerNames, Terms, UsbIdPattern};
 
 /// What rules look at.
 pub struct Attributes<'a> {
@@ -88,6 +88,8 @@ pub enum Action {
         peers: Option<PeerNames>,
         /// At which hours, and for how long at a time.
         terms: Terms,
+        /// Under which ids it may come back.
+        follows: Follows,
     },
     /// The device is never shared, whatever else is said.
     NeverShare,
@@ -228,7 +230,11 @@ mod tests {
             };
             rule(
                 conditions,
-                if never { Action::NeverShare } else { Action::Share { peers: None, terms: Terms::default() } },
+                if never {
+                    Action::NeverShare
+                } else {
+                    Action::Share { peers: None, terms: Terms::default(), follows: Follows::default() }
+                },
             )
         })
     }

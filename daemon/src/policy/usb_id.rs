@@ -2,17 +2,22 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A set of devices by vendor and product, each four hexadecimal digits or `*`. Behind a `*` there is only another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UsbIdPattern {
     vendor: Option<u16>,
     product: Option<u16>,
 }
 
 impl UsbIdPattern {
+    /// Only this one.
+    pub fn exactly(vendor: u16, product: u16) -> Self {
+        Self { vendor: Some(vendor), product: Some(product) }
+    }
+
     /// Whether a device is in it.
     pub fn matches(self, vendor: u16, product: u16) -> bool {
         self.vendor.is_none_or(|wanted| wanted == vendor) && self.product.is_none_or(|wanted| wanted == product)
@@ -50,6 +55,12 @@ impl TryFrom<String> for UsbIdPattern {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+impl From<UsbIdPattern> for String {
+    fn from(pattern: UsbIdPattern) -> Self {
+        pattern.to_string()
     }
 }
 

@@ -178,7 +178,7 @@ impl SimDaemon {
         })
         .await;
         let device = found.ok_or_else(|| Error::NotShared(product.to_owned()))?;
-        let number = self.engine.attach(peer, device, AttachWish { grace: None, keep: true, queue: false }, 0).await?;
+        let number = self.engine.attach(peer, device, AttachWish { keep: true, ..AttachWish::default() }, 0).await?;
         let mut port = None;
         self.shows(|shown| {
             port = shown.attachments.get(&number).filter(|view| view.state == "attached").map(|view| view.port);

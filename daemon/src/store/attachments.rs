@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::config::Grace;
+use crate::{
+    config::Grace,
+    policy::{Follows, Known},
+};
 
 /// A wanted attachment as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,12 @@ pub struct AttachmentRecord {
     pub grace: Option<Grace>,
     /// The user who attached it.
     pub owner_uid: u32,
+    /// What the device was offered as when somebody attached it.
+    #[serde(flatten)]
+    pub known: Known,
+    /// Under which other ids it is attached again.
+    #[serde(default, skip_serializing_if = "Follows::is_empty")]
+    pub follow: Follows,
 }
 
 impl Store {

@@ -104,7 +104,9 @@ mod tests {
         store.save_peer(&record(&format!("endpoint_id = '{peer}'\nlabel = 'workshop'"))).unwrap();
         let share = "id = '00c0ffee'\nstable_id = 'stable'\nproduct = 'Disk'\nowner_uid = 7";
         store.save_share(&record(share)).unwrap();
-        let attachment = format!("endpoint_id = '{peer}'\nremote_id = '00c0ffee'\nproduct = 'Disk'\nowner_uid = 7");
+        let attachment = format!(
+            "endpoint_id = '{peer}'\nremote_id = '00c0ffee'\nproduct = 'Disk'\nowner_uid = 7\nid = '0781:5567'\ninterfaces = []"
+        );
         store.save_attachment(&record(&attachment)).unwrap();
         store.identity().unwrap();
         read(&store)

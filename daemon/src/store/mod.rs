@@ -184,6 +184,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Follows, Known};
 
     #[test]
     fn grace_times_are_kept_and_a_share_of_an_earlier_release_has_none() {
@@ -213,6 +214,8 @@ mod tests {
             product: "Disk".to_owned(),
             grace: Some(200.try_into().unwrap()),
             owner_uid: 1000,
+            known: Known::new(0x0781, 0x5567, &[]),
+            follow: Follows::try_from(vec!["0781:*".to_owned()]).unwrap(),
         };
         let all = [record(1, "0000000a"), record(1, "0000000b"), record(2, "0000000a")];
         for record in &all {

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::{config::Grace, policy::Terms};
+use crate::{
+    config::Grace,
+    policy::{Follows, Terms},
+    usb::BusPath,
+};
 
 /// A share as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,12 @@ pub struct ShareRecord {
     /// Its owner has taken it back for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Under which ids the device may come back.
+    #[serde(default, skip_serializing_if = "Follows::is_empty")]
+    pub follows: Follows,
+    /// Where it was plugged in last, unless something else has been there since; known only of a device that is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<BusPath>,
 }
 
 impl Store {

@@ -4,6 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap, fmt, path::PathBuf, str::FromStr
 
 use bytes::Bytes;
 use p2pusb_protocol::{InterfaceClass, Speed};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Longest bus path, in bytes. The kernel allows five hubs in a row, which makes `255-255.255.255.255.255.255`.
@@ -17,7 +18,8 @@ const SERIAL_HASH_BYTES: usize = 8;
 ///
 /// It is the kernel's name of the device below `/sys/bus/usb/devices`. Bus paths are ordered by number, so `1-2` comes
 /// before `1-10`, and a hub before what is plugged into it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct BusPath(String);
 
 /// A text that is no bus path.
@@ -62,6 +64,20 @@ impl FromStr for BusPath {
                 None => text.split_once('-').is_some_and(|(bus, ports)| number(bus) && ports.split('.').all(number)),
             };
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidBusPath) }
+    }
+}
+
+impl TryFrom<String> for BusPath {
+    type Error = InvalidBusPath;
+
+    fn try_from(text: String) -> Result<Self, InvalidBusPath> {
+        text.parse()
+    }
+}
+
+impl From<BusPath> for String {
+    fn from(path: BusPath) -> Self {
+        path.0
     }
 }
 

@@ -19,7 +19,7 @@ pub trait Attachment {
     fn peer(&self) -> Result<OwnedObjectPath>;
 
     /// The product's name, or "".
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn product(&self) -> Result<String>;
 
     /// See [`crate::values::AttachmentState`].
@@ -65,6 +65,10 @@ pub trait Attachment {
     /// Whether it is attached again by itself.
     #[zbus(property)]
     fn keep(&self) -> Result<bool>;
+
+    /// The ids under which it is attached again by itself, besides its own.
+    #[zbus(property)]
+    fn follow(&self) -> Result<Vec<String>>;
 
     /// Bytes of data that have come from the device.
     #[zbus(property(emits_changed_signal = "false"))]

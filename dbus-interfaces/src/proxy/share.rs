@@ -58,6 +58,10 @@ pub trait Share {
     #[zbus(property)]
     fn session_limit(&self) -> Result<u32>;
 
+    /// The ids under which the device may come back.
+    #[zbus(property)]
+    fn follows(&self) -> Result<Vec<String>>;
+
     /// See [`crate::values::ShareOrigin`].
     #[zbus(property)]
     fn origin(&self) -> Result<String>;

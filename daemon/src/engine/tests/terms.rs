@@ -21,6 +21,8 @@ fn record(id: &str, terms: Terms) -> ShareRecord {
         terms,
         owner_uid: 0,
         paused: false,
+        follows: Default::default(),
+        port: None,
     }
 }
 
