@@ -99,6 +99,7 @@ on B pkill -x sleep
 attach B A disk
 first=B
 expect_match 'what C hears' 'is not free' "$(on C p2pusb attach --queue 'Lab disk')"
+wait_for 5 'C has a place' who_waits host-c
 
 step 'the next one is asleep when its turn comes, and loses it'
 second=$(host_of "$(waiting)")
