@@ -37,6 +37,25 @@ pub enum Error {
         /// Who or what uses it, as its machine says.
         detail: String,
     },
+    /// Its owner wants to see a PIN.
+    #[error("{0} asks for a PIN")]
+    PinRequired(String),
+    /// It was another one.
+    #[error("this is not the PIN of {device}: {detail}")]
+    PinWrong {
+        /// What was asked for.
+        device: String,
+        /// How many tries are left, or when the next one is looked at.
+        detail: String,
+    },
+    /// For a while, no PIN of this machine is looked at.
+    #[error("{device} takes no PIN now: {detail}")]
+    PinLocked {
+        /// What was asked for.
+        device: String,
+        /// When the next one is looked at.
+        detail: String,
+    },
     /// There is a share for this device.
     #[error("{0} is shared already; `p2pusb change` says anew who may use it")]
     AlreadyShared(String),
@@ -165,6 +184,9 @@ impl Error {
                 device: format!("{device} of {peer}"),
                 detail: if detail.is_empty() { reason.to_string() } else { detail.to_owned() },
             },
+            Refusal::PinRequired => Self::PinRequired(format!("{device} of {peer}")),
+            Refusal::PinWrong => Self::PinWrong { device: format!("{device} of {peer}"), detail: detail.to_owned() },
+            Refusal::PinLocked => Self::PinLocked { device: format!("{device} of {peer}"), detail: detail.to_owned() },
             Refusal::Gone => Self::DeviceGone(format!("{device} of {peer}")),
             _ => Self::PeerRefused {
                 peer: peer.to_owned(),

@@ -9,7 +9,7 @@
 //! * [`usb`]: what is plugged in here, and the libusb thread that drives it.
 //!
 //! Beside the data path stand [`engine`], the one owner of all state, [`bus`], which translates it to
-//! D-Bus, [`policy`], which decides who may do what, [`store`], what outlives the process, and [`sd`],
+//! D-Bus, [`policy`], which decides who may do what, [`pin`], what somebody has to know beside that, [`store`], what outlives the process, and [`sd`],
 //! the service manager. See ARCHITECTURE.md for the map.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -27,6 +27,7 @@ mod fuzz_seeds;
 pub mod net;
 pub mod peer;
 mod people;
+pub mod pin;
 pub mod policy;
 mod reload;
 pub mod sd;

@@ -66,6 +66,12 @@ error_names! {
         /// This machine's settings keep a device with such interfaces away from its kernel, or the device has others
         /// than those that it was offered with.
         DeviceNotAccepted,
+        /// The device asks for a PIN, and none was given.
+        PinRequired,
+        /// The PIN is not the device's; the message says how many tries are left.
+        PinWrong,
+        /// There were too many wrong PINs: for a while none is looked at. The message says for how long.
+        PinLocked,
         /// There is a share for this device already.
         AlreadyShared,
         /// The share follows from a udev rule or a rule of the settings; it is changed there and not by hand.
@@ -197,7 +203,7 @@ mod tests {
             assert_eq!(ErrorName::from_name(name.as_str()), Some(name));
             zbus::names::ErrorName::try_from(name.as_str()).unwrap();
         }
-        assert_eq!(ErrorName::ALL.len(), 31);
+        assert_eq!(ErrorName::ALL.len(), 34);
     }
 
     #[test]

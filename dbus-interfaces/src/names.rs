@@ -60,7 +60,8 @@ pub const FDO_ERROR_PREFIX: &str = "org.freedesktop.DBus.Error.";
 
 /// polkit actions. Root may do all of them; without polkit nobody else may.
 pub mod action {
-    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.SetPaused`, `Share.SetBandwidth`, `Share.Revoke`.
+    /// `Manager.ShareDevice`, `Share.SetPeers`, `Share.SetGrace`, `Share.SetPaused`, `Share.SetPin`, `Share.ClearPin`,
+    /// `Share.SetBandwidth`, `Share.Revoke`.
     pub const SHARE_DEVICE: &str = "org.p2pusb1.share-device";
     /// `Manager.ShareDevice` with the option `force`.
     pub const SHARE_DEVICE_SENSITIVE: &str = "org.p2pusb1.share-device-sensitive";
@@ -116,6 +117,9 @@ pub mod option {
     /// `RemoteDevice.Attach`, type `as`: the ids under which the device is attached again by itself, at most
     /// [`super::FOLLOWS_MAX`].
     pub const FOLLOW: &str = "follow";
+    /// `Manager.ShareDevice`, `RemoteDevice.Attach` and `RemoteDevice.AttachWithGuard`, type `h`: a file descriptor from
+    /// which the PIN is read, up to its end.
+    pub const PIN: &str = "pin";
     /// `RemoteDevice.Attach`, type `b`: attach it again by itself when its peer or this daemon is back.
     pub const KEEP: &str = "keep";
     /// `RemoteDevice.Attach`, type `b`: wait for the device where another machine has it.

@@ -184,7 +184,9 @@ fn every_option_is_documented_with_its_type() {
         (xml::MANAGER, "ShareDevice", option::BANDWIDTH, "t"),
         (xml::MANAGER, "ShareDevice", option::FOLLOWS, "as"),
         (xml::REMOTE_DEVICE, "Attach", option::FOLLOW, "as"),
+        (xml::MANAGER, "ShareDevice", option::PIN, "h"),
         (xml::REMOTE_DEVICE, "Attach", option::GRACE, "u"),
+        (xml::REMOTE_DEVICE, "Attach", option::PIN, "h"),
         (xml::REMOTE_DEVICE, "Attach", option::KEEP, "b"),
     ] {
         let comment = comment(text, &format!("<method name=\"{method}\""));

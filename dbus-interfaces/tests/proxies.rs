@@ -8,7 +8,7 @@ mod common;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd as _, unix::net::UnixStream},
     sync::{Arc, Mutex},
 };
 
@@ -219,12 +219,15 @@ agrees!(
     ShareProxy,
     SHARE,
     SHARE,
-    [device stable_id product peers peer_names expires once ask windows session_limit bandwidth follows origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
+    [device stable_id product peers peer_names expires once ask windows session_limit bandwidth follows pin_protected origin state claimed_by queue grace reconnect_deadline bytes_in bytes_out urbs urb_errors lost_usec owner_uid],
     |p| {
         p.revoke(&Options::new()).await.unwrap();
         p.set_grace(5, &Options::new()).await.unwrap();
         p.set_paused(true, &Options::new()).await.unwrap();
         p.set_bandwidth(10_000, &Options::new()).await.unwrap();
+        let (pin, _) = UnixStream::pair().unwrap();
+        p.set_pin(pin.as_fd().into(), &Options::new()).await.unwrap();
+        p.clear_pin(&Options::new()).await.unwrap();
         p.set_peers(&[ObjectPath::from_static_str("/a").unwrap()], &Options::new()).await.unwrap();
     }
 );

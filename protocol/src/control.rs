@@ -11,6 +11,7 @@ use crate::{
     lane::LanePosition,
     limits::MAX_LANES,
     list,
+    pin::ShownPin,
     session::{EndReason, Refusal, SessionId},
     text,
     urb::{validate_endpoint, validate_seq},
@@ -71,8 +72,9 @@ pub enum ControlMessage {
     /// Exporter: the session goes on over this connection, and over no other any longer. The importer sends
     /// what was submitted after the position of each lane, and every unlink that has no completion yet.
     Resumed(Resumed),
-    /// Importer: waits for a device that another peer has, or does not any longer. The exporter offers a free device as
-    /// available to the first of those who wait only. To say it again changes nothing.
+    /// Importer: waits for a device that another peer has; or neither waits for it nor wants to have it back by itself
+    /// any longer. The exporter offers a free device as available to the first of those who wait only, and asks one that is
+    /// done with a device for its PIN the next time. To say it again changes nothing.
     Queue {
         /// The id by which the device is offered.
         id: String,
@@ -88,6 +90,8 @@ pub enum ControlMessage {
         /// The session that has not started yet.
         session: SessionId,
     },
+    /// Importer: the PIN for the session that its next `Attach` starts. Only that one looks at it. Since minor version 2.
+    Pin(ShownPin),
 }
 
 /// Who speaks, and in which version.
@@ -226,6 +230,7 @@ impl ControlMessage {
             Self::Queue { id, waits } => Kind::Queue.write(&(text::DeviceId(id), waits), payload_len),
             Self::Ending(ending) => Kind::Ending.write(ending, payload_len),
             Self::Asking { session } => Kind::Asking.write(&(session,), payload_len),
+            Self::Pin(shown) => Kind::Pin.write(shown, payload_len),
         }
     }
 
@@ -276,6 +281,7 @@ impl ControlMessage {
                 let (session,) = kind.read(header)?;
                 Self::Asking { session }
             }
+            Kind::Pin => Self::Pin(kind.read(header)?),
             other => return Err(other.misplaced()),
         };
         message.validate().map_err(|source| kind.invalid(source))?;
@@ -304,6 +310,10 @@ impl ControlMessage {
             Self::AttachRefused(AttachRefused { session, detail, .. }) => {
                 session.validate()?;
                 text::validate("detail", detail)
+            }
+            Self::Pin(ShownPin { session, pin }) => {
+                session.validate()?;
+                pin.validate()
             }
             Self::Unlink { session, endpoint, seq } => {
                 session.validate()?;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::limits::{MAX_ISO_PACKETS, MAX_URB_LEN, MAX_URBS_PER_LANE};
+use crate::limits::{MAX_ISO_PACKETS, MAX_PIN, MAX_URB_LEN, MAX_URBS_PER_LANE, MIN_PIN};
 
 /// A frame or message that the protocol does not allow. The receiver closes the connection with
 /// [`CloseCode::ProtocolViolation`](crate::CloseCode::ProtocolViolation); there is nothing to recover,
@@ -70,6 +70,18 @@ pub enum FieldError {
     Unprintable {
         /// Name of the field.
         field: &'static str,
+    },
+    /// Bytes that are no UTF-8.
+    #[error("{field} is no text in UTF-8")]
+    NotText {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// A PIN is shorter or longer than PINs are.
+    #[error("a PIN has {MIN_PIN} to {MAX_PIN} bytes, and this one has {len}")]
+    PinLength {
+        /// Its length, in bytes.
+        len: usize,
     },
     /// The id of an offered device is empty or has characters other than ASCII letters, digits and `_`.
     #[error("the device id is not made of letters, digits and underscores")]

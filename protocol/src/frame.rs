@@ -105,6 +105,7 @@ pub(crate) enum Kind {
     Resumed = 0x000c,
     Queue = 0x000d,
     Ending = 0x000e,
+    Pin = 0x000f,
     Asking = 0x0010,
     // Pairing stream: 0x01xx.
     PairRequest = 0x0101,
@@ -137,6 +138,7 @@ impl Kind {
         Self::Resumed,
         Self::Queue,
         Self::Ending,
+        Self::Pin,
         Self::Asking,
         Self::PairRequest,
         Self::PairAccepted,
@@ -177,6 +179,7 @@ impl Kind {
             Self::Resumed => "resumed",
             Self::Queue => "queue",
             Self::Ending => "ending",
+            Self::Pin => "pin",
             Self::Asking => "asking",
             Self::PairRequest => "pair-request",
             Self::PairAccepted => "pair-accepted",
@@ -263,7 +266,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
         let numbers: Vec<u16> = Kind::ALL.iter().map(|kind| kind.number()).collect();
-        let expected: Vec<u16> = (1..=14).chain([16]).chain(0x101..=0x107).chain(0x201..=0x204).collect();
+        let expected: Vec<u16> = (1..=16).chain(0x101..=0x107).chain(0x201..=0x204).collect();
         assert_eq!(numbers, expected);
     }
 }

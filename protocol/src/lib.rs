@@ -83,6 +83,7 @@ pub mod limits;
 mod list;
 mod numbered;
 pub mod pairing;
+pub mod pin;
 pub mod session;
 mod text;
 pub mod urb;
@@ -104,7 +105,8 @@ pub use limits::*;
 pub use pairing::{
     PairChallenge, PairProposal, PairRefusal, PairRequest, PairingMessage, TICKET_SECRET_LEN, TicketSecret,
 };
+pub use pin::{Pin, ShownPin, pin_from_bytes};
 pub use session::{EndReason, Refusal, SessionId};
 pub use text::clip;
 pub use urb::{Direction, UrbFlags, UrbStatus};
-pub use version::{ALPN, MAJOR, MINOR, PAIRING_ALPN};
+pub use version::{ALPN, MAJOR, MINOR, PAIRING_ALPN, PIN_MINOR};

@@ -53,6 +53,12 @@ pub const MAX_TEXT: usize = 128;
 /// Longest id of an offered device, in bytes.
 pub const MAX_DEVICE_ID: usize = 64;
 
+/// Shortest PIN, in bytes of UTF-8.
+pub const MIN_PIN: usize = 4;
+
+/// Longest PIN, in bytes of UTF-8.
+pub const MAX_PIN: usize = 64;
+
 /// Longest URL of a relay, in bytes.
 pub const MAX_RELAY_URL: usize = 256;
 

@@ -42,6 +42,12 @@ wire_enum! {
         Unsupported = 4 => "unsupported",
         /// The exporter serves as many sessions as it allows.
         LimitReached = 5 => "limit-reached",
+        /// It asks for a PIN, and none was shown. Since minor version 2, as the two that follow.
+        PinRequired = 6 => "pin-required",
+        /// The PIN that was shown is not the device's.
+        PinWrong = 7 => "pin-wrong",
+        /// There were too many wrong PINs: for a while none is looked at.
+        PinLocked = 8 => "pin-locked",
         /// Somebody was asked and has said no, has not answered in time, or is not there. Since minor version 2.
         Declined = 9 => "declined",
     }
@@ -58,6 +64,9 @@ impl fmt::Display for Refusal {
             Self::Gone => "the device is not plugged in",
             Self::Unsupported => "the peer can't pass on what this device needs",
             Self::LimitReached => "the peer serves as many devices as it allows",
+            Self::PinRequired => "the device asks for a PIN",
+            Self::PinWrong => "this is not the device's PIN",
+            Self::PinLocked => "there were too many wrong PINs",
             Self::Declined => "nobody there has agreed",
         })
     }

@@ -14,5 +14,8 @@ pub const MAJOR: u16 = 1;
 /// Minor version. It grows when messages or fields are added; both sides use what both know.
 ///
 /// * 1: `Ending`, and the end reasons `SessionLimit` and `HoursOver`.
-/// * 2: pairing by agreement; `Asking`, and the refusal `Declined`.
+/// * 2: pairing by agreement; `Asking`, `Pin`, and the refusals `PinRequired`, `PinWrong`, `PinLocked` and `Declined`.
 pub const MINOR: u16 = 2;
+
+/// The first minor version that knows PINs.
+pub const PIN_MINOR: u16 = 2;

@@ -65,7 +65,7 @@ proptest! {
     /// Behind a prefix that fits, so that the header is looked at.
     #[test]
     fn random_headers_do_not_panic(
-        kind in prop_oneof![0..=14_u16, 0x100..=0x104_u16, 0x200..=0x205_u16, any::<u16>()],
+        kind in prop_oneof![0..=16_u16, 0x100..=0x104_u16, 0x200..=0x205_u16, any::<u16>()],
         header in vec(any::<u8>(), 0..300),
     ) {
         let prefix = p2pusb_protocol::Prefix { kind, header_len: header.len() as u16, payload_len: 0 };
@@ -126,7 +126,7 @@ fn messages_are_refused_on_streams_that_are_not_theirs() {
     for kind in [0x0001, 0x000b] {
         assert_eq!(PairingMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
     }
-    for kind in [0x000a, 0x000b, 0x000c, 0x000d] {
+    for kind in [0x000a, 0x000b, 0x000c, 0x000d, 0x000f] {
         assert_eq!(LaneMessage::decode(kind, &[]), misplaced(kind).map(|()| None));
     }
 }
@@ -220,6 +220,7 @@ fn session_zero_is_refused() {
     assert_eq!(field(ControlMessage::decode(0x000a, &[0, 1, 1])), FieldError::Session);
     assert_eq!(field(ControlMessage::decode(0x000b, &[0, 0])), FieldError::Session);
     assert_eq!(field(ControlMessage::decode(0x000c, &[0, 0])), FieldError::Session);
+    assert_eq!(field(ControlMessage::decode(0x000f, b"\x00\x041234")), FieldError::Session);
     assert_eq!(field(LaneMessage::decode(0x0201, &[0, 1])), FieldError::Session);
 }
 
@@ -283,6 +284,17 @@ fn texts_beyond_the_limit_or_with_control_characters_are_refused() {
     for text in ["a\nb", "\u{1b}[2J", "\0", "\u{202e}cod.exe"] {
         assert_eq!(field(label(text)), FieldError::Unprintable { field: field_name });
     }
+}
+
+#[test]
+fn pins_that_are_none_are_refused() {
+    let pin = |text: &[u8]| ControlMessage::decode(0x000f, &[&[1, text.len() as u8], text].concat());
+    assert!(pin(b"1234").is_ok() && pin(&[b'7'; 64]).is_ok());
+    for len in [0, 3, 65, 127] {
+        assert_eq!(field(pin(&vec![b'7'; len])), FieldError::PinLength { len });
+    }
+    assert_eq!(field(pin(b"1234\n")), FieldError::Unprintable { field: "pin" });
+    assert!(matches!(pin(b"12\xff4"), Err(ProtocolError::Malformed { .. })));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use p2pusb_protocol::{
     Attach, AttachRefused, Attached, Commitment, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass,
     IsoPacket, LaneMessage, LanePosition, MAJOR, MINOR, Nonce, OfferedDevice, PREFIX_LEN, PairChallenge, PairProposal,
-    PairRefusal, PairRequest, PairingMessage, PeerAddress, Prefix, Refusal, Resume, Resumed, SessionId, Speed, Submit,
-    TicketSecret, UrbFlags, UrbStatus, iso,
+    PairRefusal, PairRequest, PairingMessage, PeerAddress, Pin, Prefix, Refusal, Resume, Resumed, SessionId, ShownPin,
+    Speed, Submit, TicketSecret, UrbFlags, UrbStatus, iso,
 };
 
 /// A frame as pieces of hex with their meaning.
@@ -342,6 +342,20 @@ fn asking() {
 }
 
 #[test]
+fn pin() {
+    assert_control(
+        &ControlMessage::Pin(ShownPin { session: SESSION, pin: Pin::new("née 7".to_owned()).expect("a PIN") }),
+        &[
+            ("0f 00", "kind"),
+            ("09 00", "length of the header"),
+            ("00 00 00 00", "length of the payload"),
+            ("ac 02", "session: 300"),
+            ("06 6e c3 a9 65 20 37", "pin: née 7"),
+        ],
+    );
+}
+
+#[test]
 fn pair_request() {
     let message = PairingMessage::Request(PairRequest {
         major: MAJOR,
@@ -623,10 +637,13 @@ fn the_numbers_of_enums() {
         Refusal::Gone,
         Refusal::Unsupported,
         Refusal::LimitReached,
+        Refusal::PinRequired,
+        Refusal::PinWrong,
+        Refusal::PinLocked,
         Refusal::Declined,
     ];
     assert_eq!(refusals, Refusal::ALL);
-    assert_eq!(numbers(&refusals, refused, 2), [0, 1, 2, 3, 4, 5, 9]);
+    assert_eq!(numbers(&refusals, refused, 2), (0..=9).collect::<Vec<u8>>());
 
     let attached = |speed| {
         let (vendor_id, product_id) = (0, 0);
@@ -681,7 +698,8 @@ fn the_names_of_enums() {
     assert_eq!(reasons.join(" "), expected);
 
     let refusals: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(refusals.join(" "), "failed not-shared busy gone unsupported limit-reached declined");
+    let expected = "failed not-shared busy gone unsupported limit-reached pin-required pin-wrong pin-locked declined";
+    assert_eq!(refusals.join(" "), expected);
 
     let speeds: Vec<&str> = Speed::ALL.iter().map(|speed| speed.as_str()).collect();
     assert_eq!(speeds.join(" "), "unknown low full high super super-plus");

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use p2pusb_protocol::{ASKING_MAX, ControlMessage, EndReason, Ending, LanePosition, SessionId, Speed};
+use p2pusb_protocol::{ASKING_MAX, ControlMessage, EndReason, Ending, LanePosition, Pin, SessionId, Speed};
 use tokio::{
     net::UnixStream,
     sync::{Notify, mpsc, oneshot, watch},
@@ -72,6 +72,8 @@ pub(crate) struct Request {
     pub(crate) peer_label: String,
     /// The device's id, as the exporter offers it.
     pub(crate) device: String,
+    /// What to show where it asks for a PIN.
+    pub(crate) pin: Option<Pin>,
     /// The device's name, for people.
     pub(crate) product: String,
     /// The device's speed, which decides the port.
@@ -104,12 +106,13 @@ struct Line {
 }
 
 /// Runs an attachment from the first word to the last; says why it ended, or why it never began.
-pub(crate) async fn run(request: Request, engine: EngineHandle) -> Result<EndReason> {
+pub(crate) async fn run(mut request: Request, engine: EngineHandle) -> Result<EndReason> {
     // Asked before the peer takes the device from its own drivers for nothing.
     if !request.kernel.has_free_port(request.speed)? {
         return Err(Error::NoFreePort(request.speed));
     }
-    let notices = request.link.attach(request.session, request.device.clone()).await;
+    let pin = request.pin.take();
+    let notices = request.link.attach(request.session, request.device.clone(), pin).await;
     let mut line = Line { link: request.link.clone(), notices };
     let result = match claim(&request, &mut line.notices).await {
         Ok(()) => attached(&request, &mut line, &engine).await,

@@ -145,6 +145,7 @@ fn objects(peer: PeerId) -> Vec<Object> {
             lost_until: 0,
             owner_uid: 0,
             counters: Arc::new(Counters::default()),
+            pin_protected: true,
         }),
         Object::RemoteDevice(RemoteDeviceView {
             peer,

@@ -143,6 +143,7 @@ impl Manager {
         let grace = options.take_grace()?;
         let terms = options.take_terms()?;
         let follows = options.take_follows(FOLLOWS)?;
+        let pin = options.take_pin()?;
         options.done()?;
         if terms.once && !follows.is_empty() {
             let wrong =
@@ -150,7 +151,12 @@ impl Manager {
             return Err(Error::InvalidArgs(wrong).into());
         }
         let bus_path: BusPath = bus_path.parse().map_err(|_| Error::DeviceGone(device.to_string()))?;
-        let wish = ShareWish { peers: peers(server, &audience).await?, force, grace, terms, follows };
+        let peers = peers(server, &audience).await?;
+        let pin = match pin {
+            Some(pin) => Some(self.context.engine.hash_pin(pin.read().await?).await?),
+            None => None,
+        };
+        let wish = ShareWish { peers, force, grace, terms, follows, pin };
         let result = self.context.engine.share_device(bus_path, wish, uid).await;
         Ok(path::share_path(&self.context.settled(result).await?))
     }

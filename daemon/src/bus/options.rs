@@ -1,21 +1,23 @@
 //! The `a{sv}` at the end of each method. An unknown option is an error: one that is silently ignored
 //! might have been meant to protect something.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, os::fd::OwnedFd};
 
 use p2pusb_dbus::{
     MethodError,
     names::{
         SHARE_LIFETIME_MAX_USEC, SHARE_LIFETIME_MIN_USEC,
-        option::{ASK, BANDWIDTH, EXPIRES_USEC, GRACE, ONCE, SESSION_LIMIT, WINDOWS},
+        option::{ASK, BANDWIDTH, EXPIRES_USEC, GRACE, ONCE, PIN, SESSION_LIMIT, WINDOWS},
     },
 };
-use zbus::OwnedVariant;
+use p2pusb_protocol::Pin;
+use zbus::{Fd, OwnedVariant};
 
 use crate::{
     config::Grace,
     engine::now_usec,
     error::Error,
+    pin,
     policy::{Bandwidth, Follows, SessionLimit, Terms},
 };
 
@@ -28,6 +30,15 @@ pub(super) fn grace(seconds: u32) -> Result<Grace, MethodError> {
 pub(super) fn bandwidth(bytes: u64) -> Result<Option<Bandwidth>, MethodError> {
     let limit = (bytes != 0).then(|| Bandwidth::try_from(bytes));
     limit.transpose().map_err(|wrong| Error::InvalidArgs(wrong).into())
+}
+
+/// Where a PIN is to be read from, once all the other options are known to be right.
+pub(super) struct PinSource(OwnedFd);
+
+impl PinSource {
+    pub(super) async fn read(self) -> Result<Pin, MethodError> {
+        Ok(pin::read(self.0).await?)
+    }
 }
 
 /// The options of one call.
@@ -65,6 +76,13 @@ impl Options {
     pub(super) fn take_follows(&mut self, name: &str) -> Result<Follows, MethodError> {
         let wrong = |why: String| MethodError::from(Error::InvalidArgs(format!("{name}: {why}")));
         self.take::<Vec<String>>(name)?.unwrap_or_default().try_into().map_err(wrong)
+    }
+
+    /// Takes the file descriptor out from which a PIN is to be read.
+    pub(super) fn take_pin(&mut self) -> Result<Option<PinSource>, MethodError> {
+        let Some(from) = self.take::<Fd<'static>>(PIN)? else { return Ok(None) };
+        let from = OwnedFd::try_from(from).map_err(|error| Error::failed("the PIN can't be read", error))?;
+        Ok(Some(PinSource(from)))
     }
 
     /// Takes the options about the time and the bandwidth out.

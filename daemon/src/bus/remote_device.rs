@@ -33,6 +33,17 @@ impl RemoteDevice {
     }
 }
 
+/// What all ways of attaching have in common.
+async fn wish(mut options: Options) -> Result<AttachWish, MethodError> {
+    let (grace, queue, pin) = (options.take_grace()?, options.take(QUEUE)?.unwrap_or(false), options.take_pin()?);
+    options.done()?;
+    let pin = match pin {
+        Some(pin) => Some(pin.read().await?),
+        None => None,
+    };
+    Ok(AttachWish { grace, queue, pin, ..AttachWish::default() })
+}
+
 #[interface(name = "org.p2pusb1.RemoteDevice", introspection_docs = false)]
 impl RemoteDevice {
     #[zbus(out_args("attachment"))]
@@ -45,18 +56,13 @@ impl RemoteDevice {
         let uid = self.authorize(&header, server).await?;
         let view = self.view.now();
         let mut options = Options::new(options);
-        let wish = AttachWish {
-            grace: options.take_grace()?,
-            keep: options.take(KEEP)?.unwrap_or(true),
-            queue: options.take(QUEUE)?.unwrap_or(false),
-            follow: options.take_follows(FOLLOW)?,
-        };
-        options.done()?;
-        if !wish.keep && !wish.follow.is_empty() {
+        let (keep, follow) = (options.take(KEEP)?.unwrap_or(true), options.take_follows(FOLLOW)?);
+        if !keep && !follow.is_empty() {
             let wrong =
                 format!("{FOLLOW} is about what is attached again by itself, and {KEEP} is false; leave one out");
             return Err(Error::InvalidArgs(wrong).into());
         }
+        let wish = AttachWish { keep, follow, ..wish(options).await? };
         let result = self.context.engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         Ok(path::attachment_path(self.context.settled(result).await?))
     }
@@ -70,14 +76,8 @@ impl RemoteDevice {
     ) -> Result<(OwnedObjectPath, OwnedFd), MethodError> {
         let uid = self.authorize(&header, server).await?;
         let view = self.view.now();
-        let mut options = Options::new(options);
         // It ends with its caller: there is nothing to attach again by itself.
-        let wish = AttachWish {
-            grace: options.take_grace()?,
-            queue: options.take(QUEUE)?.unwrap_or(false),
-            ..AttachWish::default()
-        };
-        options.done()?;
+        let wish = wish(Options::new(options)).await?;
         let engine = &self.context.engine;
         let result = engine.attach(view.peer, view.remote_id.clone(), wish, uid).await;
         let attachment = self.context.settled(result).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use p2pusb_dbus::{MethodError, names::action};
-use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
+use zbus::{OwnedFd, OwnedObjectPath, OwnedVariant, interface, message::Header};
 
 use super::{
     context::Context,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     engine::view::ShareView,
+    pin,
     policy::{Bandwidth, SessionLimit},
 };
 
@@ -95,6 +96,31 @@ impl Share {
         self.context.settled(result).await
     }
 
+    async fn set_pin(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        pin: OwnedFd,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let engine = &self.context.engine;
+        let hash = engine.hash_pin(pin::read(pin.into()).await?).await?;
+        let result = engine.set_pin(self.view.now().id.clone(), hash).await;
+        self.context.settled(result).await
+    }
+
+    async fn clear_pin(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(), MethodError> {
+        self.authorize(&header).await?;
+        Options::new(options).done()?;
+        let result = self.context.engine.clear_pin(self.view.now().id.clone()).await;
+        self.context.settled(result).await
+    }
+
     #[zbus(property)]
     fn device(&self) -> OwnedObjectPath {
         paths::or_none(self.view.now().device.as_ref(), paths::device)
@@ -153,6 +179,11 @@ impl Share {
     #[zbus(property)]
     fn follows(&self) -> Vec<String> {
         self.view.now().follows.texts()
+    }
+
+    #[zbus(property)]
+    fn pin_protected(&self) -> bool {
+        self.view.now().pin_protected
     }
 
     #[zbus(property)]

@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 use p2pusb_dbus::names::RECENTLY_ENDED_MAX;
-use p2pusb_protocol::{EndReason, SessionId};
+use p2pusb_protocol::{EndReason, Pin, SessionId};
 use tokio::{sync::Notify, task::spawn_blocking};
 use tracing::{debug, info, warn};
 
@@ -153,7 +153,7 @@ impl Engine {
         }
     }
 
-    fn begin_attach(&mut self, id: PeerId, remote_id: String, wish: AttachWish, uid: u32) -> Result<u32> {
+    fn begin_attach(&mut self, id: PeerId, remote_id: String, mut wish: AttachWish, uid: u32) -> Result<u32> {
         self.refuse_while_stopping()?;
         let peer = self.peers.get(&id).ok_or_else(|| Error::PeerUnknown(id.short()))?;
         if peer.connected.is_none() {
@@ -185,13 +185,14 @@ impl Engine {
                 self.last_attachment
             }
         };
+        let pin = wish.pin.take();
         self.attachments.insert(number, Attachment::new(id, remote_id, peer_label, facts, wish, uid));
-        self.start(number)?;
+        self.start(number, pin)?;
         Ok(number)
     }
 
-    /// Starts a session for an attachment that has none.
-    pub(super) fn start(&mut self, number: u32) -> Result<()> {
+    /// Starts a session for an attachment that has none. One that comes back by itself has shown its PIN before.
+    pub(super) fn start(&mut self, number: u32, pin: Option<Pin>) -> Result<()> {
         let no_such = || Error::NotAttached(format!("attachment {number}"));
         let attachment = self.attachments.get_mut(&number).ok_or_else(no_such)?;
         let peer = self.peers.get(&attachment.peer).ok_or_else(|| Error::PeerUnknown(attachment.peer.short()))?;
@@ -219,6 +220,7 @@ impl Engine {
             grace: attachment.session_grace.into(),
             peer_label: attachment.peer_label.clone(),
             device: attachment.remote_id.clone(),
+            pin,
             product: attachment.facts.name(),
             speed: attachment.facts.speed,
             presentable: self.accept.device(attachment.peer, &attachment.peer_label, &attachment.facts.interfaces),
@@ -363,6 +365,8 @@ impl Engine {
             Ok(EndReason::HoursOver) => true,
             Ok(_) => false,
             Err(Error::NotShared(_) | Error::DeviceNotAccepted { .. }) => false,
+            // Its owner has set another one, which somebody here has to type.
+            Err(Error::PinRequired(_) | Error::PinWrong { .. } | Error::PinLocked { .. }) => false,
             Err(Error::Cancelled(_)) => stopping,
             Err(_) => true,
         };
@@ -437,6 +441,7 @@ impl Engine {
         let Some(attachment) = self.attachments.remove(&number) else { return };
         if !wanted {
             self.forget_attachment(attachment.peer, &attachment.remote_id).await;
+            self.tell_whether_we_wait(attachment.peer, &attachment.remote_id, false);
         }
         self.hide(ObjectId::Attachment(number)).await;
         self.withdraw_stale(attachment.peer).await;

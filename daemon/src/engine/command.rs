@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
+    pin::PinHash,
     policy::Bandwidth,
     stop::Stop,
     usb::{BusPath, HotplugEvent},
@@ -52,6 +53,15 @@ pub(super) enum Command {
     SetPeerBandwidth {
         peer: PeerId,
         bandwidth: Option<Bandwidth>,
+        reply: Reply<()>,
+    },
+    SetPin {
+        share: String,
+        hash: PinHash,
+        reply: Reply<()>,
+    },
+    ClearPin {
+        share: String,
         reply: Reply<()>,
     },
     Revoke {
@@ -132,6 +142,20 @@ pub(super) enum Command {
         label: String,
         addresses: Vec<PeerAddress>,
         reply: oneshot::Sender<Result<(), PairRefusal>>,
+    },
+    /// A peer shows a PIN. Answered with what to hold it against, where it has to be looked at …
+    PinShown {
+        peer: PeerId,
+        share: String,
+        reply: oneshot::Sender<Result<Option<PinHash>, (Refusal, String)>>,
+    },
+    /// … which was done.
+    PinTried {
+        peer: PeerId,
+        share: String,
+        against: PinHash,
+        is_right: bool,
+        reply: oneshot::Sender<Result<(), (Refusal, String)>>,
     },
     Claim {
         peer: PeerId,

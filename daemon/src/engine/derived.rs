@@ -218,6 +218,7 @@ impl Engine {
             paused: self.paused.contains(&id),
             follows: derived.follows,
             port: None,
+            pin: false,
         };
         info!(P2PUSB_DEVICE = %bus_path, P2PUSB_SHARE = id, "shared by {}", derived.origin);
         let share = Share::new(record, self.grace).derived(derived.origin, derived.names);

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use p2pusb_protocol::{EndReason, OfferedDevice, PairRefusal, PeerAddress, Refusal};
+use p2pusb_protocol::{EndReason, OfferedDevice, PairRefusal, PeerAddress, Pin, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use zbus::names::OwnedUniqueName;
 
 use super::{
     command::{Command, Reply},
+    pins::not_looked_at,
     terms::Due,
 };
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     net::{link::LinkEvent, pairing::Paired, ticket::Secret},
     peer::{PeerId, Trust},
     people::{People, Question},
+    pin::{Hasher, PinHash},
     policy::{Bandwidth, Follows, Terms},
     share::Pace,
     stop::Stop,
@@ -87,6 +90,8 @@ pub struct ShareWish {
     pub terms: Terms,
     /// Under which ids the device may come back.
     pub follows: Follows,
+    /// The PIN that it asks for.
+    pub pin: Option<PinHash>,
 }
 
 /// How a peer's device is to be attached.
@@ -100,6 +105,8 @@ pub struct AttachWish {
     pub queue: bool,
     /// Under which ids it is attached again by itself, besides its own.
     pub follow: Follows,
+    /// What to show where the device asks for a PIN. It is not kept.
+    pub pin: Option<Pin>,
 }
 
 /// The right to open a device for a peer.
@@ -152,6 +159,7 @@ pub struct EngineHandle {
     commands: mpsc::Sender<Command>,
     offers: watch::Receiver<Offers>,
     closing: CancellationToken,
+    hasher: Hasher,
 }
 
 impl EngineHandle {
@@ -160,7 +168,7 @@ impl EngineHandle {
         offers: watch::Receiver<Offers>,
         closing: CancellationToken,
     ) -> Self {
-        Self { commands, offers, closing }
+        Self { commands, offers, closing, hasher: Hasher::default() }
     }
 
     async fn tell(&self, command: Command) {
@@ -208,6 +216,21 @@ impl EngineHandle {
     /// Changes how fast a peer may use what is shared with it.
     pub async fn set_peer_bandwidth(&self, peer: PeerId, bandwidth: Option<Bandwidth>) -> Result<()> {
         self.call(|reply| Command::SetPeerBandwidth { peer, bandwidth, reply }).await
+    }
+
+    /// What is kept of a new PIN. It takes some time, which the engine does not wait for.
+    pub async fn hash_pin(&self, pin: Pin) -> Result<PinHash> {
+        self.hasher.place()?.hash(pin).await
+    }
+
+    /// Has a share ask for this PIN.
+    pub async fn set_pin(&self, share: String, hash: PinHash) -> Result<()> {
+        self.call(|reply| Command::SetPin { share, hash, reply }).await
+    }
+
+    /// Has a share ask for no PIN.
+    pub async fn clear_pin(&self, share: String) -> Result<()> {
+        self.call(|reply| Command::ClearPin { share, reply }).await
     }
 
     /// Ends a share; answers when the device is back with its drivers.
@@ -348,6 +371,21 @@ impl EngineHandle {
     ) -> Result<Claimed, (Refusal, String)> {
         let answer = self.ask(|reply| Command::Claim { peer, share, stop, consent, reply }).await;
         answer.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
+    }
+
+    /// A peer shows a PIN, before it claims the share. Where it has to be looked at, that is done here and not in the engine.
+    pub(crate) async fn show_pin(&self, peer: PeerId, share: String, pin: Pin) -> Result<(), (Refusal, String)> {
+        // The place comes first: a try counts from when it is allowed, and there must be no reason left not to look.
+        let place = self.hasher.place().map_err(|error| not_looked_at(&error))?;
+        let stops = || Err((Refusal::Failed, "p2pusbd stops there".to_owned()));
+        let shown = self.ask(|reply| Command::PinShown { peer, share: share.clone(), reply }).await;
+        let Some(against) = shown.unwrap_or_else(stops)? else { return Ok(()) };
+        let is_right = place.verify(pin, against.clone()).await.map_err(|error| {
+            warn!(P2PUSB_SHARE = share, P2PUSB_PEER = peer.short(), "{error}");
+            not_looked_at(&error)
+        })?;
+        let tried = self.ask(|reply| Command::PinTried { peer, share, against, is_right, reply }).await;
+        tried.unwrap_or_else(|| Err((Refusal::Failed, "p2pusbd stops there".to_owned())))
     }
 
     pub(crate) async fn wait_for_share(&self, peer: PeerId, share: String, waits: bool) {

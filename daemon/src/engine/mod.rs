@@ -14,6 +14,7 @@ mod follow;
 mod guests;
 mod handle;
 mod peers;
+mod pins;
 mod queue;
 mod rules;
 mod settings;

@@ -226,6 +226,7 @@ impl Engine {
         }
         self.keep(move |store| store.remove_peer(&id.to_string())).await?;
         self.end_all(id, EndReason::PeerForgotten).await;
+        self.forget_tries(id);
         if let Some(peer) = self.peers.remove(&id) {
             peer.close_link(CloseCode::Forgotten, "the other machine has forgotten you; pair again");
         }

@@ -51,7 +51,10 @@ impl Queue {
 impl Engine {
     /// A peer waits for a share, or does not any longer.
     pub(super) async fn wait_for_share(&mut self, peer: PeerId, id: &str, waits: bool) {
-        let may = self.shares.get(id).is_some_and(|share| self.may_use(peer, share));
+        if !waits {
+            self.forget_shown(peer, id).await;
+        }
+        let may = self.shares.get(id).is_some_and(|share| self.may_use(peer, share) && share.admits(peer));
         let Some(share) = self.shares.get_mut(id) else { return };
         // One whose own claim is just ending may wait already.
         let changed = if waits && may { share.queue.enter(peer) } else { share.queue.leave(peer) };

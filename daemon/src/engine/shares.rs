@@ -1,6 +1,9 @@
 //! Shares and claims: which device is offered to whom, and who has it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use p2pusb_protocol::{EndReason, MAX_OFFERED_DEVICES, Refusal, clip};
 use tokio::sync::watch;
@@ -12,6 +15,7 @@ use super::{
     derived::Origin,
     handle::{Ask, Claimed, Consent, Grant, Offer, Offers, ShareWish},
     peers::Peer,
+    pins::PinLock,
     queue::Queue,
     state::{now_usec, until_usec},
     terms::Due,
@@ -49,6 +53,8 @@ pub(super) struct Share {
     pub(super) last: Option<DeviceInfo>,
     /// Who waits for it.
     pub(super) queue: Queue,
+    /// The PIN that it asks for.
+    pub(super) pin: Option<PinLock>,
     pub(super) claim: Option<Claim>,
     /// Whether this is an hour in which it may be claimed.
     pub(super) is_open: bool,
@@ -91,6 +97,7 @@ impl Share {
             grace,
             claim: None,
             last: None,
+            pin: None,
             queue: Queue::default(),
             is_open: true,
             next_look: None,
@@ -143,6 +150,11 @@ impl Share {
         self.claim.as_ref().map(|claim| claim.peer)
     }
 
+    /// Whether a peer need not show a PIN.
+    pub(super) fn admits(&self, peer: PeerId) -> bool {
+        self.pin.as_ref().is_none_or(|pin| pin.admit(peer, Instant::now()).is_ok())
+    }
+
     /// Ends the claim, if there is one.
     pub(super) fn stop(&self, reason: EndReason) {
         if let Some(claim) = &self.claim {
@@ -181,14 +193,14 @@ impl Engine {
     }
 
     /// A share that may be changed by hand.
-    fn by_hand(&self, id: &str) -> Result<&Share> {
+    pub(super) fn by_hand(&self, id: &str) -> Result<&Share> {
         let share = self.shares.get(id).ok_or_else(|| Error::NotShared(id.to_owned()))?;
         if share.origin.is_derived() { Err(self.not_by_hand(share)) } else { Ok(share) }
     }
 
     pub(super) async fn share_device(&mut self, device: BusPath, wish: ShareWish, uid: u32) -> Result<String> {
         self.refuse_while_stopping()?;
-        let ShareWish { peers, force, grace, terms, follows } = wish;
+        let ShareWish { peers, force, grace, terms, follows, pin } = wish;
         let info = self.devices.get(&device).ok_or_else(|| Error::DeviceGone(device.to_string()))?;
         let name = format!("{} ({device})", DeviceFacts::from(info).name());
         if let Some((_, reason)) = self.exclusion(info) {
@@ -223,15 +235,17 @@ impl Engine {
             paused: false,
             port: (!follows.is_empty()).then(|| device.clone()),
             follows,
+            pin: pin.is_some(),
         };
+        let pin = pin.map(PinLock::new);
         self.keep({
-            let record = record.clone();
-            move |store| store.save_share(&record)
+            let (record, pin) = (record.clone(), pin.as_ref().and_then(|pin| pin.record(&record.id)));
+            move |store| pin.iter().try_for_each(|pin| store.save_pin(pin)).and_then(|()| store.save_share(&record))
         })
         .await?;
         let id = record.id.clone();
         info!(P2PUSB_DEVICE = %device, P2PUSB_SHARE = id, "shared by uid {uid}");
-        self.shares.insert(id.clone(), Share::new(record, self.grace));
+        self.shares.insert(id.clone(), Share { pin, ..Share::new(record, self.grace) });
         self.look_at(&id);
         self.publish_share(&id).await;
         self.publish_offers();
@@ -319,7 +333,7 @@ impl Engine {
             Ok(())
         } else {
             let id = id.to_owned();
-            self.keep(move |store| store.remove_share(&id)).await
+            self.keep(move |store| store.remove_share(&id).and_then(|()| store.remove_pin(&id))).await
         };
         let Some(share) = self.shares.get_mut(id) else { return };
         let replies = std::mem::take(&mut share.revoked);
@@ -366,6 +380,10 @@ impl Engine {
             Some(share) if self.may_use(peer, share) => share,
             _ => return no(Refusal::NotShared, "the device is not shared with this peer"),
         };
+        // Before what changes by itself: whoever has shown it need not show it again when the device is free.
+        if let Some(pin) = &share.pin {
+            pin.admit(peer, Instant::now())?;
+        }
         if share.is_claimed() {
             return no(Refusal::Busy, "it is in use by another peer, and free again when that peer detaches it");
         }
@@ -471,6 +489,7 @@ impl Engine {
             lost_until: share.claim.as_ref().and_then(|claim| claim.lost_until).unwrap_or(0),
             owner_uid: share.record.owner_uid,
             counters: share.claim.as_ref().map(|claim| claim.counters.clone()).unwrap_or_default(),
+            pin_protected: share.pin.is_some(),
             device: device.clone(),
         };
         self.show(Object::Share(view)).await;

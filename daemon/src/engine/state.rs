@@ -186,6 +186,7 @@ impl Engine {
         for record in engine.store.peers()? {
             engine.load_peer(record);
         }
+        engine.load_pins()?;
         for record in engine.store.attachments()? {
             engine.load_attachment(record)?;
         }
@@ -255,6 +256,20 @@ impl Engine {
             Command::SetPeerBandwidth { peer, bandwidth, reply } => {
                 let result = self.set_peer_bandwidth(peer, bandwidth).await;
                 let _ = reply.send(result);
+            }
+            Command::SetPin { share, hash, reply } => {
+                let result = self.set_pin(&share, hash).await;
+                let _ = reply.send(result);
+            }
+            Command::ClearPin { share, reply } => {
+                let result = self.clear_pin(&share).await;
+                let _ = reply.send(result);
+            }
+            Command::PinShown { peer, share, reply } => {
+                let _ = reply.send(self.pin_shown(peer, &share));
+            }
+            Command::PinTried { peer, share, against, is_right, reply } => {
+                let _ = reply.send(self.pin_tried(peer, &share, against, is_right).await);
             }
             Command::WaitForShare { peer, share, waits } => self.wait_for_share(peer, &share, waits).await,
             Command::TurnOver { share, peer } => self.turn_over(&share, peer).await,

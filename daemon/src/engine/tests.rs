@@ -2,6 +2,7 @@
 
 mod derived;
 mod follow;
+mod pins;
 mod terms;
 
 use std::{
@@ -221,6 +222,7 @@ async fn new_settings_count_for_what_has_no_grace_time_of_its_own() {
             paused: false,
             follows: Follows::default(),
             port: None,
+            pin: false,
         };
         store.save_share(&record).unwrap();
     }
@@ -250,6 +252,7 @@ async fn a_share_has_the_grace_time_of_the_settings_until_it_is_given_its_own() 
         paused: false,
         follows: Follows::default(),
         port: None,
+        pin: false,
     };
     store.save_share(&record).unwrap();
     let running = Running::start(&store).await;

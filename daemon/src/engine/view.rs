@@ -173,6 +173,8 @@ pub struct ShareView {
     pub owner_uid: u32,
     /// What has gone through its claim; nothing where there is none.
     pub counters: Arc<Counters>,
+    /// Whether it asks for a PIN.
+    pub pin_protected: bool,
 }
 
 /// A peer.

@@ -53,7 +53,7 @@ impl Engine {
             speed: Speed::Unknown,
             interfaces: Vec::new(),
         };
-        let wish = AttachWish { grace: record.grace, keep: true, queue: true, follow: record.follow };
+        let wish = AttachWish { grace: record.grace, keep: true, queue: true, follow: record.follow, pin: None };
         let attachment = Attachment::new(peer, record.remote_id, label.to_owned(), facts, wish, record.owner_uid);
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, attachment.remembered(record.known));
@@ -101,7 +101,7 @@ impl Engine {
         }
         let name = format!("{} of {}", attachment.facts.name(), attachment.peer_label);
         info!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = id.short(), "{name} is there again");
-        if let Err(error) = self.start(number) {
+        if let Err(error) = self.start(number, None) {
             // The link has broken again meanwhile; the next offer comes with the next one.
             info!(P2PUSB_ATTACHMENT = number, "{name} is not attached again yet: {error}");
         }
@@ -133,7 +133,7 @@ impl Engine {
             warn!(P2PUSB_ATTACHMENT = number, P2PUSB_PEER = peer.short(), "{why}");
             self.publish_attachment(number).await;
         }
-        // Nor is a place kept for what is not taken.
+        // Nor is a place kept for what is not taken. Where it asks for a PIN, it does so again.
         self.tell_whether_we_wait(peer, &remote_id, false);
     }
 
@@ -147,7 +147,8 @@ impl Engine {
     }
 
     /// Tells a peer whether a device of its is waited for here, so that it keeps a place for us. It is told anew with each
-    /// offer that is not for us.
+    /// offer that is not for us. Where it is neither waited for nor attached any longer, the peer asks for its PIN the next
+    /// time.
     pub(super) fn tell_whether_we_wait(&self, id: PeerId, remote_id: &str, waits: bool) {
         if let Some(link) = self.peers.get(&id).and_then(|peer| peer.connected.as_ref()) {
             link.hint(ControlMessage::Queue { id: remote_id.to_owned(), waits });

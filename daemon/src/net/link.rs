@@ -19,7 +19,7 @@ use iroh::{
 };
 use p2pusb_protocol::{
     ALPN, Attach, AttachRefused, CloseCode, ControlMessage, EndReason, Ending, FrameLimits, Hello, LanePosition, MAJOR,
-    MAX_OFFERED_DEVICES, MINOR, OfferedDevice, PeerAddress, Resume, SessionId,
+    MAX_OFFERED_DEVICES, MINOR, OfferedDevice, PIN_MINOR, PeerAddress, Pin, Resume, SessionId, ShownPin,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -128,14 +128,19 @@ pub(crate) struct Connected {
     connection: Connection,
     control: mpsc::Sender<ControlMessage>,
     sessions: Sessions,
+    /// The minor version of the protocol that the exporter speaks.
+    minor: u16,
     /// Set when we leave it for another one.
     left: Arc<AtomicBool>,
 }
 
 impl Connected {
-    /// Asks for a device. The answer, and later the end, come on the returned channel; when the link breaks,
-    /// the channel closes.
-    pub(crate) async fn attach(&self, session: SessionId, device: String) -> mpsc::Receiver<Notice> {
+    /// Asks for a device, and shows a PIN for it; an exporter that is too old to ask for one is not told it. The answer, and
+    /// later the end, come on the returned channel; when the link breaks, the channel closes.
+    pub(crate) async fn attach(&self, session: SessionId, device: String, pin: Option<Pin>) -> mpsc::Receiver<Notice> {
+        if let Some(pin) = pin.filter(|_| self.minor >= PIN_MINOR) {
+            self.send(ControlMessage::Pin(ShownPin { session, pin })).await;
+        }
         self.begin(session, ControlMessage::Attach(Attach { session, device })).await
     }
 
@@ -381,7 +386,8 @@ async fn serve(
     let (control, outbox) = mpsc::channel(CONTROL_QUEUE);
     let sessions = Sessions::default();
     let left = Arc::default();
-    let connected = Connected { connection: connection.clone(), control, sessions: sessions.clone(), left };
+    let connected =
+        Connected { connection: connection.clone(), control, sessions: sessions.clone(), minor: hello.minor, left };
     info!(P2PUSB_PEER = peer.short(), "connected to {} ({})", hello.label, hello.software);
     engine.link(peer, LinkEvent::Online(connected.clone(), hello)).await;
     connections.send_replace(Some(connected.clone()));
@@ -497,6 +503,7 @@ async fn read_loop(from: &mut RecvStream, peer: PeerId, sessions: &Sessions, eng
             | ControlMessage::Detach { .. }
             | ControlMessage::Unlink { .. }
             | ControlMessage::Resume(_)
+            | ControlMessage::Pin(_)
             | ControlMessage::Queue { .. } => false,
         };
         if !in_order {

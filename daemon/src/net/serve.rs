@@ -8,7 +8,7 @@ use iroh::{
     endpoint::{Connection, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
-    CloseCode, ControlMessage, FrameLimits, Hello, LaneMessage, MAJOR, MINOR, OfferedDevice, PeerAddress,
+    CloseCode, ControlMessage, FrameLimits, Hello, LaneMessage, MAJOR, MINOR, OfferedDevice, PeerAddress, ShownPin,
 };
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{debug, info, warn};
@@ -31,6 +31,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const OUTBOX: usize = 256;
 /// Sessions that may be about to go on at a time, on one link.
 const MAX_RESUMES: usize = 64;
+/// PINs that may wait for the `attach` that they are for, on one link.
+const MAX_PINS: usize = 64;
 
 /// What this machine says of itself.
 pub(crate) fn own_hello(addresses: Vec<PeerAddress>) -> Hello {
@@ -111,7 +113,7 @@ pub(crate) async fn serve(
     }
 
     let (outbox, queue) = mpsc::channel(OUTBOX);
-    let line = Line { peer, instance: hello.instance, connection: connection.stable_id(), outbox };
+    let line = Line { peer, instance: hello.instance, minor: hello.minor, connection: connection.stable_id(), outbox };
     claims.greet(&line, connection.clone());
     let serve = Serve { line, connection, engine, claims };
     let why = tokio::select! {
@@ -187,6 +189,7 @@ impl Serve {
 
     async fn read_control(&self, mut from: RecvStream) -> String {
         let mut resumes = JoinSet::new();
+        let mut pins = HashMap::new();
         loop {
             let message = match read_control(&mut from).await {
                 Ok(Some((message, _))) => message,
@@ -195,7 +198,17 @@ impl Serve {
             };
             while resumes.try_join_next().is_some() {}
             let done = match message {
-                ControlMessage::Attach(attach) => self.claims.attach(&self.line, attach),
+                ControlMessage::Pin(_) if pins.len() >= MAX_PINS => {
+                    Err(format!("more than {MAX_PINS} PINs for sessions that it does not ask for"))
+                }
+                ControlMessage::Pin(ShownPin { session, pin }) => {
+                    pins.insert(session, pin);
+                    Ok(())
+                }
+                ControlMessage::Attach(attach) => {
+                    let pin = pins.remove(&attach.session);
+                    self.claims.attach(&self.line, attach, pin)
+                }
                 ControlMessage::Detach { session } => {
                     self.claims.detach(&self.line, session);
                     Ok(())

@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::Connection;
 use p2pusb_protocol::{
-    ASKING_MAX, Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, Ending, LaneError, Refusal,
-    Resume, Resumed, SessionId,
+    ASKING_MAX, Attach, AttachRefused, Attached, CloseCode, ControlMessage, EndReason, Ending, LaneError, PIN_MINOR,
+    Pin, Refusal, Resume, Resumed, SessionId,
 };
 use tokio::{
     join,
@@ -53,6 +53,8 @@ pub(crate) struct Line {
     pub(crate) peer: PeerId,
     /// The number of the importer's process.
     pub(crate) instance: u64,
+    /// The minor version of the protocol that it speaks.
+    pub(crate) minor: u16,
     /// Which of its connections.
     pub(crate) connection: usize,
     /// What is said on its control stream.
@@ -172,7 +174,7 @@ impl Claims {
     }
 
     /// The importer asks for a device. An error means that it broke the protocol.
-    pub(crate) fn attach(&self, line: &Line, attach: Attach) -> Result<(), String> {
+    pub(crate) fn attach(&self, line: &Line, attach: Attach, pin: Option<Pin>) -> Result<(), String> {
         let key = line.key(attach.session);
         let stop = Stop::default();
         let (sender, current) = watch::channel(Some(line.clone()));
@@ -193,7 +195,7 @@ impl Claims {
             let refused = AttachRefused { session: attach.session, reason: Refusal::LimitReached, detail };
             return line.answer(ControlMessage::AttachRefused(refused));
         }
-        self.tasks.spawn(self.clone().lend(key, attach.device, stop, current));
+        self.tasks.spawn(self.clone().lend(key, attach.device, pin, stop, current));
         Ok(())
     }
 
@@ -249,14 +251,18 @@ impl Claims {
         line.say(ControlMessage::Resumed(Resumed { session: id, lanes }), Bytes::new()).await;
     }
 
-    /// The right to have the device. Somebody may have to be asked.
+    /// The right to have the device. A PIN may have to be right, and somebody may have to be asked.
     async fn granted(
         &self,
         Key { peer, session, .. }: Key,
         device: String,
+        pin: Option<Pin>,
         stop: &Stop,
         current: &watch::Receiver<Option<Line>>,
     ) -> Result<Grant, (Refusal, String)> {
+        if let Some(pin) = pin {
+            self.engine.show_pin(peer, device.clone(), pin).await?;
+        }
         let ask = match self.engine.claim(peer, device.clone(), stop.clone(), Consent::NotAsked).await? {
             Claimed::Granted(grant) => return Ok(*grant),
             Claimed::Ask(ask) => ask,
@@ -280,12 +286,23 @@ impl Claims {
     }
 
     /// The life of one claim: open the device, wait for the end, give it back.
-    async fn lend(self, key: Key, device: String, stop: Stop, mut current: watch::Receiver<Option<Line>>) {
+    async fn lend(
+        self,
+        key: Key,
+        device: String,
+        pin: Option<Pin>,
+        stop: Stop,
+        mut current: watch::Receiver<Option<Line>>,
+    ) {
         let Key { peer, session: id, .. } = key;
         let refuse = |reason, detail| ControlMessage::AttachRefused(AttachRefused { session: id, reason, detail });
-        let grant = match self.granted(key, device, &stop, &current).await {
+        let grant = match self.granted(key, device, pin, &stop, &current).await {
             Ok(grant) => grant,
-            Err((reason, detail)) => {
+            Err((reason, mut detail)) => {
+                let minor = current.borrow().as_ref().map(|line| line.minor);
+                if reason == Refusal::PinRequired && minor.is_some_and(|minor| minor < PIN_MINOR) {
+                    detail += ", and the p2pusb that asks for it is too old to show one";
+                }
                 info!(P2PUSB_PEER = peer.short(), "refused a device: {detail}");
                 say(&current, refuse(reason, detail), Bytes::new()).await;
                 // Not before it is said: a peer that does not listen has only so many answers wait for it.

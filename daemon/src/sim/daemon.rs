@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use p2pusb_protocol::PeerAddress;
+use p2pusb_protocol::{PeerAddress, Pin};
 use tokio::{
     runtime,
     sync::{mpsc, oneshot, watch},
@@ -167,6 +167,15 @@ impl SimDaemon {
     ///
     /// Those of attaching.
     pub async fn attach(&self, peer: PeerId, product: &str) -> Result<SimAttachment> {
+        self.attach_with(peer, product, None).await
+    }
+
+    /// The same with a PIN.
+    ///
+    /// # Errors
+    ///
+    /// Those of attaching.
+    pub async fn attach_with(&self, peer: PeerId, product: &str, pin: Option<Pin>) -> Result<SimAttachment> {
         let mut found = None;
         self.shows(|shown| {
             let offers = shown.remote_devices.values();
@@ -178,7 +187,8 @@ impl SimDaemon {
         })
         .await;
         let device = found.ok_or_else(|| Error::NotShared(product.to_owned()))?;
-        let number = self.engine.attach(peer, device, AttachWish { keep: true, ..AttachWish::default() }, 0).await?;
+        let wish = AttachWish { keep: true, pin, ..AttachWish::default() };
+        let number = self.engine.attach(peer, device, wish, 0).await?;
         let mut port = None;
         self.shows(|shown| {
             port = shown.attachments.get(&number).filter(|view| view.state == "attached").map(|view| view.port);

@@ -52,6 +52,7 @@ impl Store {
             "port.damaged" | "version.damaged" => "nothing was lost with it",
             name if name.starts_with("peers/") => "the peer that it was about has to be paired again",
             name if name.starts_with("shares/") => "the device that it was about is not shared",
+            name if name.starts_with("pins/") => "the share whose PIN it was can't be used until it has another one",
             name if name.starts_with("attachments/") => "the device that it was about is not attached again by itself",
             _ => "what it said does not count",
         };
@@ -74,10 +75,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::store::{AttachmentRecord, PeerRecord, ShareRecord, TicketRecord};
+    use crate::store::{AttachmentRecord, PeerRecord, PinRecord, ShareRecord, TicketRecord};
 
     const PEER: &str = "peers/";
     const SHARE: &str = "shares/00c0ffee.toml";
+    const PIN: &str = "pins/00c0ffee.toml";
 
     /// Everything that a state folder can hold, as it is read back.
     #[derive(Debug, PartialEq)]
@@ -88,6 +90,7 @@ mod tests {
         paused: BTreeSet<String>,
         peers: Vec<PeerRecord>,
         shares: Vec<ShareRecord>,
+        pins: Vec<PinRecord>,
         attachments: Vec<AttachmentRecord>,
     }
 
@@ -104,6 +107,8 @@ mod tests {
         store.save_peer(&record(&format!("endpoint_id = '{peer}'\nlabel = 'workshop'"))).unwrap();
         let share = "id = '00c0ffee'\nstable_id = 'stable'\nproduct = 'Disk'\nowner_uid = 7";
         store.save_share(&record(share)).unwrap();
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$bXNhbHRtc2FsdG1zYWx0$qMfXbRuCDaBWyGNsbzY4G5hTMPWvo5rCYhLHHjcmTmM";
+        store.save_pin(&record(&format!("share = '00c0ffee'\nhash = '{hash}'"))).unwrap();
         let attachment = format!(
             "endpoint_id = '{peer}'\nremote_id = '00c0ffee'\nproduct = 'Disk'\nowner_uid = 7\nid = '0781:5567'\ninterfaces = []"
         );
@@ -120,6 +125,7 @@ mod tests {
             paused: store.paused().unwrap(),
             peers: store.peers().unwrap(),
             shares: store.shares().unwrap(),
+            pins: store.pins().unwrap(),
             attachments: store.attachments().unwrap(),
         }
     }
@@ -141,7 +147,7 @@ mod tests {
         write(folder.path());
         let names: Vec<_> =
             files(folder.path()).iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
-        assert_eq!(names.len(), 8, "{names:?}");
+        assert_eq!(names.len(), 9, "{names:?}");
         for name in names {
             for damage in [&b""[..], b"\xff\xfe\x00", b"[half", b"= 5"] {
                 let folder = tempfile::tempdir().unwrap();
@@ -160,6 +166,7 @@ mod tests {
                     "tickets.toml" => expected.tickets.clear(),
                     "paused.toml" => expected.paused.clear(),
                     SHARE => expected.shares.clear(),
+                    PIN => expected.pins.clear(),
                     peer if peer.starts_with(PEER) => expected.peers.clear(),
                     "version" => assert_eq!(fs::read_to_string(&path).unwrap(), "1\n"),
                     _ => expected.attachments.clear(),
@@ -188,9 +195,11 @@ mod tests {
         fs::write(folder.path().join("shares/a.toml"), share).unwrap();
         let attachment = "endpoint_id = \"7\"\nremote_id = \"00c0ffee\"\nproduct = \"Disk\"\nowner_uid = 0\n";
         fs::write(folder.path().join("attachments/a.toml"), attachment).unwrap();
+        fs::write(folder.path().join("pins/a.toml"), "share = \"00c0ffee\"\nhash = \"1234\"\n").unwrap();
         let found = read(&store);
         assert_eq!((found.peers.len(), found.shares.len(), found.attachments.len()), (1, 1, 1));
-        assert_eq!(store.problems().unwrap().len(), 3);
+        assert_eq!(found.pins.len(), 1);
+        assert_eq!(store.problems().unwrap().len(), 4);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! tickets.toml              digests of the tickets that are still open or were used, mode 0600
 //! peers/ID.toml             one paired peer
 //! shares/ID.toml            one share
+//! pins/SHARE-ID.toml        the hash of the PIN that a share asks for, mode 0600
 //! attachments/PEER-ID.toml  one attachment that is wanted
 //! ```
 //!
@@ -22,6 +23,7 @@ mod damaged;
 mod identity;
 mod paused;
 mod peers;
+mod pins;
 mod shares;
 mod tickets;
 
@@ -37,6 +39,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::{
     attachments::AttachmentRecord,
     peers::PeerRecord,
+    pins::PinRecord,
     shares::ShareRecord,
     tickets::{TicketRecord, TicketState},
 };
@@ -45,7 +48,7 @@ pub use self::{
 const VERSION: u32 = 1;
 
 /// The folders of files that there are many of.
-const FOLDERS: [&str; 3] = ["peers", "shares", "attachments"];
+const FOLDERS: [&str; 4] = ["peers", "shares", "pins", "attachments"];
 
 /// The state folder.
 #[derive(Debug, Clone)]

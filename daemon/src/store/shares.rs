@@ -42,6 +42,9 @@ pub struct ShareRecord {
     /// Where it was plugged in last, unless something else has been there since; known only of a device that is followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<BusPath>,
+    /// It asks for a PIN, which is kept elsewhere. Should that be lost, it still asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pin: bool,
 }
 
 impl Store {

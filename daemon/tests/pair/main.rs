@@ -4,6 +4,7 @@
 
 mod flood;
 mod many;
+mod pins;
 mod silence;
 mod unlinks;
 

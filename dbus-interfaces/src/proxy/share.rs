@@ -1,6 +1,6 @@
 //! `org.p2pusb1.Share`
 
-use zbus::{ObjectPath, OwnedObjectPath, Result, proxy};
+use zbus::{Fd, ObjectPath, OwnedObjectPath, Result, proxy};
 
 use crate::Options;
 
@@ -21,6 +21,12 @@ pub trait Share {
 
     /// Say anew how fast the device may be used, in bytes in a second; 0 for no limit.
     fn set_bandwidth(&self, bandwidth: u64, options: &Options<'_>) -> Result<()>;
+
+    /// Have it ask for another PIN, which is read from the file descriptor, up to its end.
+    fn set_pin(&self, pin: Fd<'_>, options: &Options<'_>) -> Result<()>;
+
+    /// Have it ask for no PIN.
+    fn clear_pin(&self, options: &Options<'_>) -> Result<()>;
 
     /// The device, or "/" while it is not plugged in.
     #[zbus(property)]
@@ -61,6 +67,10 @@ pub trait Share {
     /// The ids under which the device may come back.
     #[zbus(property)]
     fn follows(&self) -> Result<Vec<String>>;
+
+    /// Whether it asks for a PIN.
+    #[zbus(property)]
+    fn pin_protected(&self) -> Result<bool>;
 
     /// See [`crate::values::ShareOrigin`].
     #[zbus(property)]

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use p2pusb_protocol::{
     Attach, AttachRefused, Attached, Commitment, Complete, ControlMessage, EndReason, Ending, Hello, InterfaceClass,
     LaneMessage, LanePosition, MAJOR, MAX_ADDRESSES, MAX_INTERFACES, MAX_ISO_PACKETS, MAX_LANES, MAX_URB_LEN, Nonce,
-    OfferedDevice, PairChallenge, PairProposal, PairRefusal, PairRequest, PairingMessage, PeerAddress, Refusal, Resume,
-    Resumed, SessionId, Speed, Submit, TicketSecret, UrbFlags, UrbStatus, clip,
+    OfferedDevice, PairChallenge, PairProposal, PairRefusal, PairRequest, PairingMessage, PeerAddress, Pin, Refusal,
+    Resume, Resumed, SessionId, ShownPin, Speed, Submit, TicketSecret, UrbFlags, UrbStatus, clip,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -17,6 +17,12 @@ fn text() -> impl Strategy<Value = String> {
 
 fn device_id() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_]{1,64}"
+}
+
+/// Any PIN: the shortest of these characters is one byte long, the longest four.
+fn pin() -> impl Strategy<Value = Pin> {
+    let text = prop_oneof!["[0-9]{4,64}", "[\\x20-~é串🔑]{4,16}"];
+    text.prop_map(|text| Pin::new(text).expect("4 to 64 bytes"))
 }
 
 fn address() -> impl Strategy<Value = PeerAddress> {
@@ -97,6 +103,7 @@ pub(crate) fn control_message() -> impl Strategy<Value = ControlMessage> {
         offered_device().prop_map(M::DeviceOffered),
         device_id().prop_map(|id| M::DeviceWithdrawn { id }),
         Just(M::DevicesComplete),
+        (session(), pin()).prop_map(|(session, pin)| M::Pin(ShownPin { session, pin })),
         (session(), device_id()).prop_map(|(session, device)| M::Attach(Attach { session, device })),
         attached.prop_map(|(session, speed, (vendor_id, product_id))| {
             M::Attached(Attached { session, speed, vendor_id, product_id })

@@ -198,7 +198,10 @@ async fn a_derived_share_is_not_changed_by_hand() {
     let running = Running::start(&store).await;
     running.plug("1-1", &[("P2PUSB_SHARE", "1")]).await;
     let id = running.only().await.id;
+    let hash = running.engine.hash_pin(p2pusb_protocol::Pin::new("1234".to_owned()).unwrap()).await.unwrap();
     let answers = [
+        running.engine.set_pin(id.clone(), hash).await,
+        running.engine.clear_pin(id.clone()).await,
         running.engine.revoke(id.clone()).await,
         running.engine.set_share_peers(id.clone(), vec![peer()]).await,
         running.engine.set_share_grace(id.clone(), 5.try_into().unwrap()).await,

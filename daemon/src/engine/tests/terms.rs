@@ -23,6 +23,7 @@ fn record(id: &str, terms: Terms) -> ShareRecord {
         paused: false,
         follows: Default::default(),
         port: None,
+        pin: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Exporters that mean ill, up to where the first URB goes out.
 
-use p2pusb_protocol::{Attached, EndReason, MAX_OFFERED_DEVICES, OfferedDevice, Resumed, Speed};
+use p2pusb_protocol::{Attached, EndReason, MAX_OFFERED_DEVICES, OfferedDevice, Pin, Resumed, ShownPin, Speed};
 
 use super::*;
 
@@ -87,7 +87,7 @@ async fn a_session_is_told_no_more_than_there_is_to_tell() {
     let (daemon, _exporter, connection, mut tx, _rx) = exporting().await;
     let link = daemon.connected().await;
     // Nobody takes what it is told.
-    let _notices = link.attach(SessionId(1), "d0".to_owned()).await;
+    let _notices = link.attach(SessionId(1), "d0".to_owned(), None).await;
     let attached = Attached { session: SessionId(1), speed: Speed::High, vendor_id: 1, product_id: 1 };
     for _ in 0..10 {
         let _ = tx.write_all(&ControlMessage::Attached(attached.clone()).encode()).await;
@@ -105,6 +105,7 @@ async fn what_is_the_importers_to_say_ends_the_link() {
         ControlMessage::Detach { session },
         ControlMessage::Unlink { session, endpoint: 0x81, seq: 1 },
         ControlMessage::Resume(p2pusb_protocol::Resume { session, lanes: Vec::new() }),
+        ControlMessage::Pin(ShownPin { session, pin: Pin::new("1234".to_owned()).unwrap() }),
     ] {
         let (daemon, _exporter, connection, mut tx, _rx) = exporting().await;
         tx.write_all(&message.encode()).await.unwrap();

@@ -10,6 +10,7 @@ mod floods;
 mod gaps;
 mod guests;
 mod lan;
+mod pins;
 mod readers;
 mod streams;
 mod trust;
