@@ -82,6 +82,11 @@ pub(crate) enum Verb {
     /// The limit counts at once, for what is in use as well, and for both directions together. Only transfers of data wait
     /// for their turn; keyboards, sound and commands do not.
     Limit(Limit),
+    /// Have a shared device ask for a PIN, for another one, or for none
+    ///
+    /// The PIN is typed twice, and not shown. It has 4 to 64 bytes. Whoever has the device keeps it, and has to show the new
+    /// PIN the next time. What comes back by itself need not show it again, until somebody detaches it.
+    Pin(Pin),
     /// Make a ticket by which another machine can pair with this one
     ///
     /// The ticket, and nothing else, goes to standard output. It pairs one machine, once. Treat it like a password until
@@ -200,7 +205,8 @@ Examples:
   p2pusb share flash --grace 10s
   p2pusb share scanner --for 2h
   p2pusb share scope --window 'mon-fri 08:00-18:00' --session-limit 1h
-  p2pusb share 2e8a:000a --follow 2e8a:0003")]
+  p2pusb share 2e8a:000a --follow 2e8a:0003
+  p2pusb share token --pin")]
 pub(crate) struct Share {
     /// The device: bus path, vendor:product or a part of the product's name
     #[arg(add = complete::devices())]
@@ -246,6 +252,41 @@ pub(crate) struct Share {
     /// several times)
     #[arg(long = "follow", value_name = "ID", conflicts_with = "once")]
     pub(crate) follows: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) pin: PinFrom,
+}
+
+/// Where a PIN comes from. Not from the command line: every user of the machine can see that.
+#[derive(Debug, Default, Args)]
+pub(crate) struct PinFrom {
+    /// Protect it by a PIN, or show its PIN; it is typed on the terminal
+    #[arg(long)]
+    pub(crate) pin: bool,
+
+    /// The same, with the PIN read from this file; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "pin", allow_hyphen_values = true)]
+    pub(crate) pin_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  p2pusb pin token
+  pwgen 12 1 | tee /dev/tty | p2pusb pin token --pin-file -
+  p2pusb pin token --clear")]
+pub(crate) struct Pin {
+    /// The device or its share: bus path, vendor:product, share id or a part of the product's name
+    #[arg(add = complete::shares())]
+    pub(crate) device: String,
+
+    /// Read the PIN from this file instead of asking for it; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "clear", allow_hyphen_values = true)]
+    pub(crate) pin_file: Option<PathBuf>,
+
+    /// Ask for no PIN any longer
+    #[arg(long)]
+    pub(crate) clear: bool,
 }
 
 #[derive(Debug, Args)]
@@ -440,6 +481,9 @@ pub(crate) struct Remote {
     /// How long it stays while its machine can't be reached: 0s to 1h [default: what the settings say, 60s]
     #[arg(long, value_name = "TIME", value_parser = grace)]
     pub(crate) grace: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) pin: PinFrom,
 }
 
 #[derive(Debug, Args)]
@@ -670,6 +714,21 @@ mod tests {
         assert_eq!((share.windows.len(), share.session_limit.unwrap().as_secs()), (1, 2_678_400));
         for wrong in [["--for", "0s"], ["--for", "367d"], ["--session-limit", "9s"], ["--session-limit", "32d"]] {
             assert_eq!(parse(&["share", "x", wrong[0], wrong[1]]).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_typed_or_read_but_no_argument() {
+        let Some(Verb::Attach(attach)) = parse(&["attach", "x", "--pin-file", "-"]).unwrap().verb else { panic!() };
+        assert_eq!((attach.what.pin.pin, attach.what.pin.pin_file.as_deref()), (false, Some("-".as_ref())));
+        for wrong in [
+            &["attach", "x", "--pin=73905518"][..],
+            &["attach", "x", "--pin", "--pin-file", "f"],
+            &["share", "x", "--pin", "73905518"],
+            &["pin", "x", "--clear", "--pin-file", "f"],
+            &["pin", "x", "73905518"],
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
         }
     }
 

@@ -42,6 +42,11 @@ impl Bus {
         Ok(Self { connection, may_ask: !no_ask_password, agent: None })
     }
 
+    /// Whether whoever runs this may be asked for something.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.may_ask
+    }
+
     /// The connection, to listen on.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection

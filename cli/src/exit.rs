@@ -74,6 +74,24 @@ pub(crate) enum Failure {
     /// Standard input could not be read.
     #[error("standard input can't be read: {0}")]
     Input(#[source] io::Error),
+    /// Nobody can be asked for a PIN.
+    #[error("there is no terminal on which the PIN could be typed")]
+    NoTerminal,
+    /// Whoever was asked for a PIN would rather not.
+    #[error("no PIN was typed")]
+    NotTyped,
+    /// A new PIN was typed twice, in two ways.
+    #[error("these were two different PINs; nothing was changed")]
+    PinsDiffer,
+    /// The terminal does not do what terminals do.
+    #[error("the PIN can't be asked for on the terminal: {0}")]
+    Terminal(#[source] io::Error),
+    /// The kernel has no pipe for a PIN.
+    #[error("the PIN can't be handed to p2pusbd: {0}")]
+    Pipe(#[source] io::Error),
+    /// A file can't be read.
+    #[error("{0} can't be read: {1}")]
+    Unreadable(String, #[source] io::Error),
     /// A program that does the work is not there.
     #[error("{0} can't be run: {1}")]
     Program(String, #[source] io::Error),
@@ -156,13 +174,22 @@ impl Failure {
             | Self::Output(_)
             | Self::Program(..)
             | Self::Problems(_)
+            | Self::NotTyped
+            | Self::PinsDiffer
+            | Self::Terminal(_)
+            | Self::Pipe(_)
+            | Self::Unreadable(..)
             | Self::File(..) => Exit::Failed,
             Self::ReaderGone => Exit::Done,
-            Self::NoTicket => Exit::Usage,
+            Self::NoTicket | Self::NoTerminal => Exit::Usage,
             Self::Several(all) => all.first().map_or(Exit::Failed, Self::exit),
             Self::Call(error) => match error.name {
                 ErrorName::AccessDenied | ErrorName::InteractiveAuthorizationRequired => Exit::NotAuthorized,
-                ErrorName::PeerRefused | ErrorName::ProtocolMismatch => Exit::PeerRefused,
+                ErrorName::PeerRefused
+                | ErrorName::ProtocolMismatch
+                | ErrorName::PinRequired
+                | ErrorName::PinWrong
+                | ErrorName::PinLocked => Exit::PeerRefused,
                 ErrorName::PeerUnreachable => Exit::PeerUnreachable,
                 // It was there a moment ago, when the list was read.
                 ErrorName::UnknownObject | ErrorName::PeerUnknown => Exit::NotFound,
@@ -196,9 +223,11 @@ impl Failure {
                 ErrorName::InteractiveAuthorizationRequired => {
                     Some("It takes a password: run it as root, or on a terminal without --no-ask-password.")
                 }
+                ErrorName::PinRequired => Some("Say --pin to type it, or --pin-file FILE to have it read."),
                 ErrorName::UnknownObject => Some("It is gone. See what there is: p2pusb list"),
                 _ => None,
             },
+            Self::NoTerminal => Some("Say --pin-file FILE; `-` stands for standard input."),
             Self::Select(_)
             | Self::Bus(_)
             | Self::Input(_)
@@ -206,6 +235,11 @@ impl Failure {
             | Self::Output(_)
             | Self::Program(..)
             | Self::Problems(_)
+            | Self::NotTyped
+            | Self::PinsDiffer
+            | Self::Terminal(_)
+            | Self::Pipe(_)
+            | Self::Unreadable(..)
             | Self::File(..)
             | Self::ReaderGone => None,
         }
@@ -268,6 +302,9 @@ mod tests {
             ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", Exit::NotAuthorized),
             ("org.p2pusb1.Error.PeerRefused", Exit::PeerRefused),
             ("org.p2pusb1.Error.ProtocolMismatch", Exit::PeerRefused),
+            ("org.p2pusb1.Error.PinRequired", Exit::PeerRefused),
+            ("org.p2pusb1.Error.PinWrong", Exit::PeerRefused),
+            ("org.p2pusb1.Error.PinLocked", Exit::PeerRefused),
             ("org.p2pusb1.Error.PeerUnreachable", Exit::PeerUnreachable),
             ("org.p2pusb1.Error.OfTheFuture", Exit::Failed),
         ] {

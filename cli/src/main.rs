@@ -14,6 +14,7 @@ mod json;
 #[cfg(test)]
 mod man;
 mod nodes;
+mod pin;
 mod pkttyagent;
 mod progress;
 mod report;

@@ -6,13 +6,15 @@
 
 #[allow(dead_code)] // Each test uses some of it.
 mod common;
+#[path = "calls/pins.rs"]
+mod pins;
 
 use common::recorder::{Call, DESK, WORKSHOP, ask};
 use p2pusb_dbus::{attachment_path, peer_path, remote_device_path, share_path};
 use zbus::OwnedObjectPath;
 
 fn call(path: &OwnedObjectPath, member: &str, body: &str) -> Call {
-    Call { path: path.to_string(), member: member.to_owned(), body: body.to_owned(), interactive: true }
+    Call { path: path.to_string(), member: member.to_owned(), body: body.to_owned(), pin: None, interactive: true }
 }
 
 fn root() -> OwnedObjectPath {

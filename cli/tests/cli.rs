@@ -14,7 +14,7 @@ use std::{
 use common::{PrivateBus, p2pusb, run};
 
 /// Arguments that are right, for every verb that needs the daemon.
-const WITH_DAEMON: [&[&str]; 20] = [
+const WITH_DAEMON: [&[&str]; 21] = [
     &["list"],
     &["share", "1-2"],
     &["unshare", "1-2"],
@@ -22,6 +22,7 @@ const WITH_DAEMON: [&[&str]; 20] = [
     &["pause", "1-2"],
     &["resume", "1-2"],
     &["limit", "2M", "1-2"],
+    &["pin", "1-2", "--clear"],
     &["agent"],
     &["invite"],
     &["pair", "ticket"],
@@ -112,6 +113,8 @@ fn wrong_usage_exits_with_2() {
         &["detach", "1-2", "--all"],
         &["invite", "--expires", "10"],
         &["invite", "--expires", "8d"],
+        &["pin"],
+        &["pin", "1-2", "73905518"],
         &["attach"],
         &["attach", "1-2", "--once", "--follow", "2e8a:0003"],
         &["share", "1-2", "--once", "--follow", "2e8a:0003"],

@@ -26,7 +26,7 @@ use serde_json::Value;
 const SHAPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/json-shapes.txt");
 
 /// Every verb, by calls that together show all that it can write.
-const CALLS: [&[&str]; 30] = [
+const CALLS: [&[&str]; 31] = [
     &["list", "--all"],
     &["share", "1-2"],
     &["unshare", "1-2"],
@@ -36,6 +36,7 @@ const CALLS: [&[&str]; 30] = [
     &["resume", "1-2"],
     &["limit", "2M", "1-2"],
     &["limit", "none", "--peer", "desk"],
+    &["pin", "1-2", "--clear"],
     &["invite"],
     &["invite", "--device", "1-2", "--access", "2h"],
     &["pair", "ticket"],
@@ -60,7 +61,7 @@ const CALLS: [&[&str]; 30] = [
 ];
 
 /// What goes on until it is stopped: so many lines of it.
-const STREAMS: [(&[&str], usize); 2] = [(&["status", "--watch"], 1), (&["monitor"], 12)];
+const STREAMS: [(&[&str], usize); 2] = [(&["status", "--watch"], 1), (&["monitor"], 13)];
 
 /// Those that write none: the journal's own is not ours, and an agent talks to people.
 const WITHOUT: [&str; 2] = ["logs", "agent"];

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use p2pusb_dbus::{
-    Options,
+    ErrorName, MethodError, Options,
     names::{interface, option},
     values::AttachmentState,
 };
 use serde::Serialize;
-use zbus::OwnedObjectPath;
+use zbus::{OwnedObjectPath, wire::DynamicDeserialize};
 
 use crate::{
     args::{Attach, Remote},
     bus::Bus,
     exit::Failure,
-    json, nodes,
+    json, nodes, pin,
     report::Report,
     select,
     snapshot::{RemoteDevice, Snapshot},
@@ -28,19 +28,19 @@ struct Json {
 
 pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure> {
     let all = bus.snapshot().await?;
-    let (device, mut options) = chosen(&all, &args.what)?;
-    if args.once {
-        options.insert(option::KEEP, false.into());
-    }
-    if args.queue {
-        options.insert(option::QUEUE, true.into());
-    }
-    if !args.follow.is_empty() {
-        options.insert(option::FOLLOW, args.follow.clone().into());
-    }
-    let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
-    let attachment: OwnedObjectPath =
-        bus.call(&what, &device.path, interface::REMOTE_DEVICE, "Attach", &(options,)).await?;
+    let device = chosen(&all, &args.what)?;
+    let wishes = |options: &mut Options<'_>| {
+        if args.once {
+            options.insert(option::KEEP, false.into());
+        }
+        if args.queue {
+            options.insert(option::QUEUE, true.into());
+        }
+        if !args.follow.is_empty() {
+            options.insert(option::FOLLOW, args.follow.clone().into());
+        }
+    };
+    let attachment: OwnedObjectPath = attach(bus, &all, device, &args.what, "Attach", wishes).await?;
 
     let after = bus.snapshot().await?;
     let attached = after.attachment(&attachment).and_then(|a| a.local_device.as_ref());
@@ -51,15 +51,45 @@ pub(super) async fn run(bus: &mut Bus, args: &Attach) -> Result<Report, Failure>
     Ok(report(&after, device, &attachment, nodes))
 }
 
-/// The device that is meant, and the options that every way of attaching it has.
-pub(super) fn chosen<'a>(all: &'a Snapshot, what: &Remote) -> Result<(&'a RemoteDevice, Options<'static>), Failure> {
+/// The device that is meant.
+pub(super) fn chosen<'a>(all: &'a Snapshot, what: &Remote) -> Result<&'a RemoteDevice, Failure> {
     let peer = what.peer.as_ref().map(|typed| select::peer(all, typed)).transpose()?;
-    let device = select::remote_device(all, &what.device, peer)?;
-    let mut options = Options::new();
-    if let Some(grace) = what.grace {
-        options.insert(option::GRACE, grace.into());
+    Ok(select::remote_device(all, &what.device, peer)?)
+}
+
+/// Attaches it in one way or another. Where it asks for a PIN that was not given, whoever sits there is asked.
+pub(super) async fn attach<R>(
+    bus: &mut Bus,
+    all: &Snapshot,
+    device: &RemoteDevice,
+    how: &Remote,
+    method: &'static str,
+    wishes: impl Fn(&mut Options<'_>),
+) -> Result<R, Failure>
+where
+    R: for<'d> DynamicDeserialize<'d>,
+{
+    let whose = format!("{} of {}", device.name(), all.peer_name(&device.peer));
+    let mut pin = pin::given(&how.pin, &whose).await?;
+    loop {
+        let mut options = Options::new();
+        wishes(&mut options);
+        if let Some(grace) = how.grace {
+            options.insert(option::GRACE, grace.into());
+        }
+        if let Some(pin) = &pin {
+            options.insert(option::PIN, pin.for_daemon()?.into());
+        }
+        let what = format!("Attaching {whose}");
+        match bus.call(&what, &device.path, interface::REMOTE_DEVICE, method, &(options,)).await {
+            Err(Failure::Call(MethodError { name: ErrorName::PinRequired, .. }))
+                if pin.is_none() && bus.may_ask() && pin::may_ask() =>
+            {
+                pin = Some(pin::ask(&whose).await?);
+            }
+            result => return result,
+        }
     }
-    Ok((device, options))
 }
 
 fn report(all: &Snapshot, device: &RemoteDevice, attachment: &str, nodes: Vec<String>) -> Report {

@@ -18,6 +18,7 @@ mod monitor;
 mod pair;
 mod pause;
 mod peers;
+mod pin;
 mod reload;
 mod rename;
 mod share;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Report, Failure> {
         Some(Verb::Limit(args)) => limit::run(&mut bus().await?, args).await,
         Some(Verb::Pause(args)) => pause::run(&mut bus().await?, &args.device, true).await,
         Some(Verb::Resume(args)) => pause::run(&mut bus().await?, &args.device, false).await,
+        Some(Verb::Pin(args)) => pin::run(&mut bus().await?, args).await,
         Some(Verb::Invite(args)) => invite::run(&mut bus().await?, args).await,
         Some(Verb::Pair(Pair { with: Some(machine), .. })) => agree::propose(&mut bus().await?, machine).await,
         Some(Verb::Pair(Pair { accept: true, wait, .. })) => agree::accept(&mut bus().await?, *wait).await,

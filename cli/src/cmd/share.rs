@@ -8,7 +8,7 @@ use serde::Serialize;
 use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::status::for_whom;
-use crate::{args::Share, bus::Bus, exit::Failure, json, report::Report, select};
+use crate::{args::Share, bus::Bus, exit::Failure, json, pin, report::Report, select};
 
 #[derive(Serialize)]
 struct Json {
@@ -57,6 +57,9 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     if !args.follows.is_empty() {
         options.insert(option::FOLLOWS, args.follows.clone().into());
     }
+    if let Some(pin) = pin::new(&args.pin, &device.name()).await? {
+        options.insert(option::PIN, pin.for_daemon()?.into());
+    }
     let what = format!("Sharing {}", device.name());
     let path = ObjectPath::from_str_unchecked(&device.path);
     let share: OwnedObjectPath =
@@ -67,7 +70,8 @@ pub(super) async fn run(bus: &mut Bus, args: &Share) -> Result<Report, Failure> 
     let text = match share {
         Some(share) => {
             let whom = for_whom(&after, share);
-            format!("Shared {} ({}) with {whom}; id {}.\n", device.name(), device.bus_path, share.id)
+            let pin = if share.pin_protected { ", who know its PIN" } else { "" };
+            format!("Shared {} ({}) with {whom}{pin}; id {}.\n", device.name(), device.bus_path, share.id)
         }
         // Another call has revoked it already.
         None => format!("Shared {} ({}).\n", device.name(), device.bus_path),

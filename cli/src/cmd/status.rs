@@ -160,7 +160,7 @@ fn queue(all: &Snapshot, share: &Share) -> String {
     if waiting.is_empty() { String::new() } else { format!("; waiting: {}", waiting.join(", ")) }
 }
 
-/// Until when, at which hours, for how long at a time, and how fast.
+/// Until when, at which hours, for how long at a time, how fast, and whether only with a PIN.
 fn terms(share: &Share, now_usec: u64) -> String {
     let mut text = String::new();
     if share.expires != 0 {
@@ -183,6 +183,9 @@ fn terms(share: &Share, now_usec: u64) -> String {
     }
     if !share.follows.is_empty() {
         text += &format!(", also as {}", share.follows.join(" or "));
+    }
+    if share.pin_protected {
+        text += ", with a PIN";
     }
     text
 }
@@ -301,10 +304,12 @@ Ended lately
         (all.shares[0].expires, all.shares[0].once) = (7_261_000_000, true);
         (all.shares[1].windows, all.shares[1].session_limit) = (vec!["mon-fri 08:00-18:00".to_owned()], 3600);
         all.shares[1].follows = vec!["2e8a:0003".to_owned(), "1209:*".to_owned()];
+        all.shares[1].pin_protected = true;
         let text = report(&all, 61_000_000, Colours::none(), None).text;
         assert!(text.contains("Cruzer Blade  attached, 5 min left  1 min ago"), "{text}");
         assert!(text.contains("every paired peer, 2 h left, once\n"), "{text}");
-        assert!(text.contains("Workshop, mon-fri 08:00-18:00, 1 h at a time, also as 2e8a:0003 or 1209:*\n"), "{text}");
+        let terms = "Workshop, mon-fri 08:00-18:00, 1 h at a time, also as 2e8a:0003 or 1209:*, with a PIN\n";
+        assert!(text.contains(terms), "{text}");
         all.shares[1].state = "closed".to_owned();
         assert!(report(&all, 61_000_000, Colours::none(), None).text.contains("not at this hour"));
     }

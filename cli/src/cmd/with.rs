@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use zbus::{OwnedFd, OwnedObjectPath};
 
-use super::attach::chosen;
+use super::attach::{attach, chosen};
 use crate::{args::With, bus::Bus, exit::Failure, report::Report};
 
 /// What a shell adds to the number of the signal that ended a command.
@@ -20,11 +20,10 @@ struct Json {
 
 pub(super) async fn run(bus: &mut Bus, args: &With) -> Result<Report, Failure> {
     let all = bus.snapshot().await?;
-    let (device, options) = chosen(&all, &args.what)?;
-    let what = format!("Attaching {} of {}", device.name(), all.peer_name(&device.peer));
+    let device = chosen(&all, &args.what)?;
     // Should this program be killed, the kernel closes the guard, and the daemon detaches the device.
     let (attachment, guard): (OwnedObjectPath, OwnedFd) =
-        bus.call(&what, &device.path, interface::REMOTE_DEVICE, "AttachWithGuard", &(options,)).await?;
+        attach(bus, &all, device, &args.what, "AttachWithGuard", |_| {}).await?;
 
     let mut command = Command::new(&args.command);
     command.args(&args.arguments);

@@ -4,7 +4,8 @@
 use std::{
     collections::HashMap,
     fs::File,
-    os::fd::OwnedFd,
+    io::Read as _,
+    os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, Mutex},
 };
 
@@ -28,6 +29,9 @@ pub(crate) const DESK: &str = "1111111111111111617283940a1b2c3d4e5f60718293a4b5c
 /// Nobody here is paired with this one.
 const STRANGER: &str = "2222222222222222617283940a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d";
 
+/// A remote device that asks for a PIN.
+const TOKEN: &str = "0000000c";
+
 type Properties = HashMap<&'static str, Variant<'static>>;
 type Objects = HashMap<OwnedObjectPath, HashMap<&'static str, Properties>>;
 
@@ -38,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) member: String,
     /// The body, as zbus prints it.
     pub(crate) body: String,
+    /// What came through the file descriptor for a PIN.
+    pub(crate) pin: Option<String>,
     pub(crate) interactive: bool,
 }
 
@@ -124,6 +130,16 @@ fn objects() -> Objects {
             ("Attachment", o(&attachment_path(1))),
         ],
     );
+    add(
+        remote_device_path(WORKSHOP, TOKEN),
+        interface::REMOTE_DEVICE,
+        vec![
+            ("Peer", o(&peer_path(WORKSHOP))),
+            ("RemoteId", TOKEN.into()),
+            ("Product", "Token".into()),
+            ("Available", true.into()),
+        ],
+    );
     for (number, bus_path, state, error) in [(1, "9-1", "reconnecting", ""), (2, "", "waiting", "peer-lost")] {
         add(
             attachment_path(number),
@@ -166,10 +182,12 @@ fn answer(call: &Message, seen: &Mutex<Vec<Call>>) -> Message {
         return reply.build(&manager()).unwrap();
     }
     let path = header.path().unwrap().to_string();
+    let pin = pin_of(call);
     seen.lock().unwrap().push(Call {
         path: path.clone(),
         member: member.clone(),
         body: call.body().deserialize::<zbus::Structure<'_>>().unwrap().to_string(),
+        pin: pin.clone(),
         interactive: header.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH),
     });
     match member.as_str() {
@@ -180,6 +198,9 @@ fn answer(call: &Message, seen: &Mutex<Vec<Call>>) -> Message {
         }
         "ShareDevice" => reply.build(&share_path("00c0ffee")),
         "Reload" => reply.build(&vec!["network.relay"]),
+        "Attach" | "AttachWithGuard" if path == remote_device_path(WORKSHOP, TOKEN).as_str() && pin.is_none() => {
+            Message::error(&header, "org.p2pusb1.Error.PinRequired").build(&"Token of workshop asks for a PIN")
+        }
         "Attach" => reply.build(&attachment_path(1)),
         "AttachWithGuard" => {
             let guard = OwnedFd::from(File::open("/dev/null").unwrap());
@@ -199,6 +220,14 @@ fn path_argument(call: &Message) -> OwnedObjectPath {
     path
 }
 
+/// What comes through the file descriptor of a call, if it has one, up to its end.
+fn pin_of(call: &Message) -> Option<String> {
+    let from = call.data().fds().first()?.as_fd().try_clone_to_owned().unwrap();
+    let mut pin = String::new();
+    File::from(from).read_to_string(&mut pin).unwrap();
+    Some(pin)
+}
+
 /// Begins to answer on a bus, for as long as the task runs.
 pub(crate) async fn recorder(bus: &PrivateBus, seen: &Arc<Mutex<Vec<Call>>>) -> JoinHandle<()> {
     let connection = Builder::address(bus.address.as_str()).build().await.unwrap();
@@ -216,12 +245,17 @@ pub(crate) async fn recorder(bus: &PrivateBus, seen: &Arc<Mutex<Vec<Call>>>) -> 
 
 /// Run the program against the recorder: how it ended, and what it has called.
 pub(crate) async fn ask(arguments: &[&str]) -> ((i32, String, String), Vec<Call>) {
+    let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    ask_by(move |address| run(p2pusb(address).args(arguments))).await
+}
+
+/// The same for a program that is run in another way, on the bus at the address.
+pub(crate) async fn ask_by<T: Send + 'static>(run: impl FnOnce(&str) -> T + Send + 'static) -> (T, Vec<Call>) {
     let bus = PrivateBus::start();
     let seen = Arc::default();
     let recorder = recorder(&bus, &seen).await;
-    let mut command = p2pusb(&bus.address);
-    command.args(arguments);
-    let ended = tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap();
+    let address = bus.address.clone();
+    let ended = tokio::task::spawn_blocking(move || run(&address)).await.unwrap();
     recorder.abort();
     let calls = std::mem::take(&mut *seen.lock().unwrap());
     (ended, calls)
