@@ -21,6 +21,8 @@ declare -A ACTIONS=(
     [Share.SetGrace]=share-device
     [Share.SetPaused]=share-device
     [Share.SetBandwidth]=share-device
+    [Share.SetPin]=share-device
+    [Share.ClearPin]=share-device
     [Peer.Forget]=manage-peers
     [Peer.SetLabel]=manage-peers
     [Peer.SetTrust]=manage-peers
@@ -72,13 +74,19 @@ outcome() {
         value=$(busctl get-property "${property[@]}")
         # shellcheck disable=SC2086 # the type and the value
         said=$("${as[@]}" set-property "${property[@]}" $value 2>&1) && said='Invalid arguments'
+    elif [[ $signature == h* ]]; then
+        # busctl hands on no file descriptors. What is read from this one is too short for a PIN.
+        local verb=(p2pusb pin "${object##*/}" --pin-file -)
+        if [[ $interactive == no ]]; then verb+=(--no-ask-password); fi
+        said=$(printf 123 | setpriv --reuid="$user" --regid=nogroup --clear-groups "${verb[@]}" 2>&1) &&
+            fail "$member did something for $user"
     else
         arguments "$signature"
         said=$("${as[@]}" call "$BUS_NAME" "$object" "$BUS_NAME.${member%.*}" "${member#*.}" "$signature" \
             "${arguments[@]}" 2>&1) && fail "$member did something for $user"
     fi
     case $said in
-    *'no option'* | *'Invalid arguments'*) echo allowed ;;
+    *'no option'* | *'Invalid arguments'* | *'4 to 64 bytes'*) echo allowed ;;
     *'nteractive authentication required'* | *'call again with interactive authorization'*) echo asks ;;
     *'not authorized'* | *'only root may'* | *'Access denied'*) echo denied ;;
     *) echo "$said" ;;
