@@ -3,7 +3,7 @@
 # machines: uml
 # init: systemd
 # clock: real
-# timeout: 300
+# timeout: 500
 # needs: P2PUSB_DEB
 . "${0%/*}/../lib/lab.sh"
 
