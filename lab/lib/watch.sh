@@ -10,6 +10,8 @@ no_complaints() {
 }
 
 WATCHERS=()
+# Commands that were seen before both buses were watched.
+declare -A COMMANDS_BEFORE=([a]=0 [b]=0)
 
 # watch_commands A-BUSPATH B-BUSPATH: from now on logs what the buses of a disk carry, where it is plugged in and where
 # it is attached. The disk, $disk, is asked for nothing but what the scenario does.
@@ -22,6 +24,11 @@ watch_commands() {
     watch_bus "${2%%-*}" /dev/shm/usbmon-b
     wait_for 5 "A's bus is watched" watches "${WATCHERS[-2]}" "${1%%-*}"
     wait_for 5 "B's bus is watched" watches "${WATCHERS[-1]}" "${2%%-*}"
+    # What was on its way to A when B's watcher came is done now. To stop looking for a change of medium takes one more look,
+    # some time later.
+    disk_idle
+    COMMANDS_BEFORE=([a]=0 [b]=0)
+    COMMANDS_BEFORE=([a]=$(commands a) [b]=$(commands b))
 }
 
 # watch_bus BUS FILE logs the URBs of a bus.
@@ -40,9 +47,11 @@ disk_idle() {
     dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct status=none
 }
 
-# commands a|b: how many commands there were: Bulk-Only command blocks that were submitted.
+# commands a|b: how many commands there were since both were watched: Bulk-Only command blocks that were submitted.
 commands() {
-    grep -cE ' S Bo:[0-9:]+ -115 31 = 55534243 ' "/dev/shm/usbmon-$1" || true
+    local all
+    all=$(grep -cE ' S Bo:[0-9:]+ -115 31 = 55534243 ' "/dev/shm/usbmon-$1" || true)
+    echo $((all - COMMANDS_BEFORE[$1]))
 }
 
 as_many_commands() {
