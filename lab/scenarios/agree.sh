@@ -54,28 +54,29 @@ finds() {
     on "$1" p2pusb peers --discovered 2>/dev/null | grep -q "^$(host_name "$2") "
 }
 
-step 'A announces itself, and B finds it'
+step 'nobody announces itself'
 for host in A B; do
     host_up "$host"
     # Multicast goes where the default route leads.
     net_gateway "$host"
 done
-on A tee /etc/p2pusb/p2pusb.toml <<<'[network]
-mdns = "announce"' >/dev/null
 daemon_start A
 daemon_start B
+id=$(bus_get A "$BUS_ROOT" Manager EndpointId)
 sleep 15 # of the guest's clock: B asks every ten seconds
-wait_for 2 'B finds A' finds B A
-
-step 'nobody is asked on A unless somebody has said so'
-expect_failure 6 'pair --accept' on B p2pusb pair --with host-a </dev/null
+expect 'B does not find A' not finds B A
+expect_failure 7 'not found on the local network' on B p2pusb pair --with "$id" </dev/null
 expect_failure 3 'no machine' on B p2pusb pair --with nobody </dev/null
 expect_failure 1 'NobodyToAsk|nobody can be asked' on B busctl call "$BUS_NAME" "$BUS_ROOT" "$BUS_NAME.Manager" \
-    ProposePairing 'sa{sv}' "$(bus_get A "$BUS_ROOT" Manager EndpointId)" 0
+    ProposePairing 'sa{sv}' "$id" 0
 
-step 'no on A'
+step 'machines may ask A, and so it announces itself'
 begin A pair --accept
 wait_for 20 'machines may ask A' bus_is true A "$BUS_ROOT" Manager AcceptingPeers
+sleep 15 # of the guest's clock
+wait_for 2 'B finds A' finds B A
+
+step 'no on A'
 begin B pair --with HOST-A
 both_show
 answer A n
@@ -90,6 +91,10 @@ expect_equal 'questions on A' 1 "$(grep -c 'Pair?' "$LAB_HOSTS/A/said")"
 kill "$(pgrep -f 'p2pusb pair --accept')"
 wait_for 20 'p2pusb pair on A is gone' test -s "$LAB_HOSTS/A/exit"
 
+step 'where there is nobody any more who could be asked, nobody is'
+bus_call A "$BUS_ROOT" Manager SetAcceptingPeers 'ba{sv}' true 0
+expect_failure 6 'pair --accept' on B p2pusb pair --with host-a </dev/null
+
 step 'B leaves while A is being asked'
 begin A pair --accept --for 10m
 wait_for 20 'machines may ask A' says A 'may ask for 10 min'
@@ -99,7 +104,7 @@ kill "$(pgrep -f 'p2pusb pair --with')"
 wait_for 20 'the question is taken back' says A 'called it off'
 
 step 'yes on both'
-begin B pair --with "$(bus_get A "$BUS_ROOT" Manager EndpointId)"
+begin B pair --with "$id"
 wait_for 20 'B shows a code' shows B
 expect_equal 'the codes' "$(shows A | tail -n 1)" "$(shows B)"
 answer B yes

@@ -22,12 +22,15 @@ use crate::{
     bus::Bus,
     duration,
     exit::Failure,
+    format::clean,
     report::Report,
     select,
     snapshot::Snapshot,
     watch::Watch,
 };
 
+/// What this machine calls itself on the local network.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// How long the two machines take to become peers, once somebody has agreed on both.
 const PAIRED_MAX: Duration = Duration::from_secs(120);
 
@@ -70,8 +73,10 @@ async fn set_accepting(bus: &mut Bus, accepting: bool, options: Options<'_>) -> 
 
 /// What to do on the other machine.
 fn invitation(all: &Snapshot, wait: Duration) -> String {
-    let there = format!("on the other machine: p2pusb pair --with {}", all.manager.endpoint_id);
-    format!("Machines may ask for {}. Now {there}", duration::words(wait))
+    let id = &all.manager.endpoint_id;
+    let name = std::fs::read_to_string(HOST_NAME).map(|name| clean(name.trim())).unwrap_or_default();
+    let there = if name.is_empty() { id.clone() } else { format!("{name} (or its endpoint id, {id})") };
+    format!("Machines may ask for {}. Now on the other machine: p2pusb pair --with {there}", duration::words(wait))
 }
 
 /// The next machine that somebody agrees to, once it is a peer.

@@ -39,17 +39,23 @@ impl Engine {
             });
             Accepting { until, declined: BTreeSet::new(), _end: AbortOnDropHandle::new(end) }
         });
-        info!("machines may {} ask to be paired", if wait.is_some() { "now" } else { "no longer" });
-        self.publish_manager().await;
+        self.accepting_changed().await;
         Ok(())
+    }
+
+    async fn accepting_changed(&self) {
+        let may = self.accepting.is_some();
+        info!("machines may {} ask to be paired", if may { "now" } else { "no longer" });
+        // The local network hears of this machine meanwhile.
+        self.is_accepting.send_if_modified(|before| std::mem::replace(before, may) != may);
+        self.publish_manager().await;
     }
 
     /// The time may be over.
     pub(super) async fn accepting_over(&mut self) {
         if self.accepting.as_ref().is_some_and(|accepting| accepting.until <= Instant::now()) {
             self.accepting = None;
-            info!("machines may no longer ask to be paired");
-            self.publish_manager().await;
+            self.accepting_changed().await;
         }
     }
 
@@ -70,7 +76,7 @@ impl Engine {
         if accepting.declined.len() >= MAX_DECLINED {
             warn!("{MAX_DECLINED} machines were declined: none may ask to be paired any longer");
             self.accepting = None;
-            self.publish_manager().await;
+            self.accepting_changed().await;
         }
     }
 

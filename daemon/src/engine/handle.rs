@@ -158,6 +158,7 @@ pub(crate) struct Ask {
 pub struct EngineHandle {
     commands: mpsc::Sender<Command>,
     offers: watch::Receiver<Offers>,
+    accepting: watch::Receiver<bool>,
     closing: CancellationToken,
     hasher: Hasher,
 }
@@ -166,9 +167,10 @@ impl EngineHandle {
     pub(super) fn new(
         commands: mpsc::Sender<Command>,
         offers: watch::Receiver<Offers>,
+        accepting: watch::Receiver<bool>,
         closing: CancellationToken,
     ) -> Self {
-        Self { commands, offers, closing, hasher: Hasher::default() }
+        Self { commands, offers, accepting, closing, hasher: Hasher::default() }
     }
 
     async fn tell(&self, command: Command) {
@@ -327,6 +329,11 @@ impl EngineHandle {
     /// Links close when this is over: after the last session.
     pub(crate) async fn closing(&self) {
         self.closing.cancelled().await;
+    }
+
+    /// Whether machines may ask to be paired.
+    pub(crate) fn accepting(&self) -> watch::Receiver<bool> {
+        self.accepting.clone()
     }
 
     pub(crate) fn offers(&self) -> watch::Receiver<Offers> {

@@ -99,6 +99,8 @@ pub struct Engine {
     pub(super) discovered: BTreeMap<PeerId, Found>,
     /// Machines may ask to be paired.
     pub(super) accepting: Option<Accepting>,
+    /// Whether they may, for others.
+    pub(super) is_accepting: watch::Sender<bool>,
     /// Who can be asked here.
     pub(super) people: People,
     pub(super) recently_ended: VecDeque<EndedView>,
@@ -143,7 +145,8 @@ impl Engine {
         let (changes, changes_rx) = mpsc::channel(CHANGE_QUEUE);
         let (offers, offers_rx) = watch::channel(Offers::default());
         let closing = CancellationToken::new();
-        let handle = EngineHandle::new(commands_tx, offers_rx, closing.clone());
+        let (is_accepting, accepting_rx) = watch::channel(false);
+        let handle = EngineHandle::new(commands_tx, offers_rx, accepting_rx, closing.clone());
         let Inputs { store, endpoint, admission, runtime, relay_mode, kernel, grace, accept, rules, people, devices } =
             inputs;
         let shares = store.shares()?.into_iter().map(|record| (record.id.clone(), Share::new(record, grace)));
@@ -167,6 +170,7 @@ impl Engine {
             last_session: 0,
             discovered: BTreeMap::new(),
             accepting: None,
+            is_accepting,
             people,
             recently_ended: VecDeque::new(),
             offers,

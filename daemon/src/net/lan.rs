@@ -12,7 +12,7 @@ use iroh::{
 };
 use iroh_mdns_address_lookup::{DiscoveryEvent, MdnsAddressLookup};
 use p2pusb_protocol::{MAX_ADDRESSES, PeerAddress};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use tracing::{debug, info};
 
 use super::{moved::own_addresses, serve::own_label};
@@ -25,15 +25,18 @@ const CADENCE: Duration = Duration::from_secs(10);
 /// How long to wait before the next attempt where there is no network to ask.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Looks, or announces as well, for as long as it is polled. Ends at once where the settings want neither.
+/// Looks, and announces this machine as well where the settings say so or while machines may ask to be paired, for as long as
+/// it is polled. Ends at once where the settings want neither.
 pub(crate) async fn follow(endpoint: Endpoint, mdns: Mdns, engine: EngineHandle) {
     if mdns == Mdns::Off {
         return;
     }
     let mut news = endpoint.watch_addr();
+    let mut accepting = engine.accepting();
     loop {
+        let announce = mdns == Mdns::Announce || *accepting.borrow_and_update();
         let lookup = MdnsAddressLookup::builder()
-            .advertise(mdns == Mdns::Announce)
+            .advertise(announce)
             .service_name(SERVICE)
             .discovery_cadence(CADENCE)
             .build(endpoint.id());
@@ -41,9 +44,13 @@ pub(crate) async fn follow(endpoint: Endpoint, mdns: Mdns, engine: EngineHandle)
             Ok(lookup) => {
                 info!(
                     "looking for machines on the local network{}",
-                    if mdns == Mdns::Announce { ", and announcing this one" } else { "" }
+                    if announce { ", and announcing this one" } else { "" }
                 );
-                if !look(&lookup, &endpoint, &engine).await {
+                let goes_on = tokio::select! {
+                    goes_on = look(&lookup, &endpoint, &engine) => goes_on,
+                    () = is_otherwise(&mut accepting, mdns) => true,
+                };
+                if !goes_on {
                     return;
                 }
                 engine.nobody_found().await;
@@ -56,6 +63,14 @@ pub(crate) async fn follow(endpoint: Endpoint, mdns: Mdns, engine: EngineHandle)
                 }
             }
         }
+    }
+}
+
+/// Waits until this machine is to be announced and was not, or the other way round.
+async fn is_otherwise(accepting: &mut watch::Receiver<bool>, mdns: Mdns) {
+    // Without an engine nobody changes anything any more.
+    if mdns == Mdns::Announce || accepting.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
