@@ -492,6 +492,35 @@ def agents(a, b):
     b.detach(attachment)
     a.call(ROOT, "AgentManager", "UnregisterAgent", dbus.ObjectPath(agent.PATH), options())
     b.refuses("PeerRefused", remote, "RemoteDevice", "Attach", options())
+    return share
+
+
+def secret(text):
+    """A file descriptor from which a PIN can be read, once: what is in it is seen by nobody on the bus."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    handle = dbus.types.UnixFd(reading)
+    os.close(reading)
+    return handle
+
+
+def pins(a, b):
+    """A's disk asks for a PIN."""
+    share = a.share(pin=secret("2468 kestrel"))
+    expect("PinProtected", True, a.get(share, "Share", "PinProtected"))
+    remote = wait_for("the disk is offered", lambda: b.offered(Available=True))
+    attach = (remote, "RemoteDevice", "Attach")
+    b.refuses("PinRequired", *attach, options())
+    b.refuses("PinWrong", *attach, options(pin=secret("2469 kestrel")))
+    b.detach(b.attach(pin=secret("2468 kestrel")))
+    b.refuses("PinRequired", *attach, options())
+    a.refuses("InvalidArgs", share, "Share", "SetPin", secret("1"), options())
+    a.call(share, "Share", "SetPin", secret("1357 kestrel"), options())
+    b.refuses("PinWrong", *attach, options(pin=secret("2468 kestrel")))
+    a.call(share, "Share", "ClearPin", options())
+    b.detach(b.attach())
+    revoke(a, b, share)
 
 
 def main():
@@ -529,7 +558,10 @@ def main():
     step("forgetting")
     forgetting(a, b, share)
     step("agents: two codes that are the same, and a device of which somebody is asked")
-    agents(a, b)
+    share = agents(a, b)
+    revoke(a, b, share)
+    step("a PIN, which is not on the bus")
+    pins(a, b)
     step("done: by-python.py")
 
 
