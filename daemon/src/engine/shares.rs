@@ -259,17 +259,25 @@ impl Engine {
         }
     }
 
-    pub(super) async fn set_share_peers(&mut self, id: &str, peers: Vec<PeerId>) -> Result<()> {
-        self.known(&peers)?;
-        let mut record = self.by_hand(id)?.record.clone();
-        record.peers = peers.iter().map(PeerId::to_string).collect();
+    /// Keeps a share's record, and goes by it from then on. Answers the share, to bring in line what follows from it.
+    async fn keep_share(&mut self, record: ShareRecord) -> Result<Option<&mut Share>> {
         self.keep({
             let record = record.clone();
             move |store| store.save_share(&record)
         })
         .await?;
-        if let Some(share) = self.shares.get_mut(id) {
+        let share = self.shares.get_mut(&record.id);
+        Ok(share.map(|share| {
             share.record = record;
+            share
+        }))
+    }
+
+    pub(super) async fn set_share_peers(&mut self, id: &str, peers: Vec<PeerId>) -> Result<()> {
+        self.known(&peers)?;
+        let mut record = self.by_hand(id)?.record.clone();
+        record.peers = peers.iter().map(PeerId::to_string).collect();
+        if let Some(share) = self.keep_share(record).await? {
             share.peers = peers;
         }
         self.stop_stranger(id);
@@ -281,13 +289,7 @@ impl Engine {
     pub(super) async fn set_share_grace(&mut self, id: &str, grace: Grace) -> Result<()> {
         let share = self.by_hand(id)?;
         let record = ShareRecord { grace: Some(grace), ..share.record.clone() };
-        self.keep({
-            let record = record.clone();
-            move |store| store.save_share(&record)
-        })
-        .await?;
-        if let Some(share) = self.shares.get_mut(id) {
-            share.record = record;
+        if let Some(share) = self.keep_share(record).await? {
             share.grace.send_replace(grace);
         }
         self.publish_share(id).await;
@@ -297,13 +299,7 @@ impl Engine {
     pub(super) async fn set_share_bandwidth(&mut self, id: &str, bandwidth: Option<Bandwidth>) -> Result<()> {
         let mut record = self.by_hand(id)?.record.clone();
         record.terms.bandwidth = bandwidth;
-        self.keep({
-            let record = record.clone();
-            move |store| store.save_share(&record)
-        })
-        .await?;
-        if let Some(share) = self.shares.get_mut(id) {
-            share.record = record;
+        if let Some(share) = self.keep_share(record).await? {
             share.limit.set(bandwidth);
         }
         self.publish_share(id).await;
