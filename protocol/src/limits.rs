@@ -44,7 +44,7 @@ pub const MAX_LANES: usize = 32;
 /// Most devices that one exporter offers to one peer at a time.
 pub const MAX_OFFERED_DEVICES: usize = 256;
 
-/// How long people may take to say whether an importer may have a device.
+/// How long people may take to answer: whether an importer may have a device, or whether two machines shall be paired.
 pub const ASKING_MAX: Duration = Duration::from_secs(120);
 
 /// Longest text meant for people (labels, product names, details), in bytes of UTF-8.

@@ -21,7 +21,6 @@ use zbus::{Connection, OwnedObjectPath, fdo::DBusProxy, names::OwnedUniqueName};
 use super::paths;
 use crate::{
     error::{Error, Result},
-    net::agreement::PEOPLE_TIMEOUT,
     people::{Answer, Asked, Question},
     policy::{Authorizer, Denied},
 };
@@ -180,14 +179,13 @@ impl Agent {
                 }
             }
         };
-        match timeout(PEOPLE_TIMEOUT, asked).await {
-            Ok(Ok(agreed)) => Some(agreed),
+        // Whoever asks takes the question back in time.
+        match asked.await {
+            Ok(agreed) => Some(agreed),
             // It is gone, or is no agent.
-            Ok(Err(zbus::Error::MethodError(name, ..))) if name.as_str().starts_with("org.freedesktop.DBus.Error.") => {
-                None
-            }
-            // An error of its own, or no answer, is a no.
-            Ok(Err(_)) | Err(_) => Some(false),
+            Err(zbus::Error::MethodError(name, ..)) if name.as_str().starts_with("org.freedesktop.DBus.Error.") => None,
+            // An error of its own is a no.
+            Err(_) => Some(false),
         }
     }
 

@@ -11,8 +11,8 @@ use iroh::{
     endpoint::{Connection, RecvStream, SendStream},
 };
 use p2pusb_protocol::{
-    CloseCode, Code, MAJOR, MINOR, NONCE_LEN, Nonce, PAIRING_ALPN, PairChallenge, PairProposal, PairRefusal,
-    PairingMessage, PeerAddress,
+    ASKING_MAX, CloseCode, Code, MAJOR, MINOR, NONCE_LEN, Nonce, PAIRING_ALPN, PairChallenge, PairProposal,
+    PairRefusal, PairingMessage, PeerAddress,
 };
 use tokio::time::timeout;
 use tracing::info;
@@ -35,8 +35,6 @@ use crate::{
 
 /// How long the machines may take until both can show the code.
 const CODE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long both people may take to agree.
-pub(crate) const PEOPLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 fn nonce() -> Result<Nonce> {
     let mut bytes = [0; NONCE_LEN];
@@ -144,7 +142,7 @@ impl Proposer<'_> {
             }
         };
         // Whichever says no ends the other: nobody goes on being asked.
-        match timeout(PEOPLE_TIMEOUT, async { tokio::try_join!(ours, theirs) }).await {
+        match timeout(ASKING_MAX, async { tokio::try_join!(ours, theirs) }).await {
             Ok(both) => both.map(|((), (label, addresses))| Paired { peer: self.peer, label, addresses }),
             Err(_) => Err(Error::TimedOut(format!("agreeing with {}", self.name))),
         }
@@ -242,7 +240,7 @@ impl Answerer<'_> {
             }
         };
         let agreed = tokio::select! {
-            both = timeout(PEOPLE_TIMEOUT, async { tokio::try_join!(ours, theirs) }) => match both {
+            both = timeout(ASKING_MAX, async { tokio::try_join!(ours, theirs) }) => match both {
                 Ok(both) => both.map(|_| ()),
                 Err(_) => Err(Failed::Refused(PairRefusal::Declined)),
             },
