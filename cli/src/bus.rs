@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use futures_lite::StreamExt as _;
 use p2pusb_dbus::names::{BUS_NAME, ROOT_PATH, interface};
 use serde::Serialize;
 use tokio::time::timeout;
 use zbus::{
     Connection, DynamicType, connection,
-    fdo::{DBusProxy, ManagedObjects},
+    fdo::ManagedObjects,
     proxy::{Builder, CacheProperties, MethodFlags, Proxy},
     wire::DynamicDeserialize,
 };
@@ -62,22 +61,6 @@ impl Bus {
             .build()
             .await
             .map_err(Failure::from_call)
-    }
-
-    /// Waits until the daemon leaves the bus.
-    pub(crate) fn until_daemon_ends(&self) -> impl Future<Output = Result<(), Failure>> + use<> {
-        let connection = self.connection.clone();
-        async move {
-            let dbus = DBusProxy::new(&connection).await.map_err(Failure::from_call)?;
-            let mut owners =
-                dbus.receive_name_owner_changed_with_args(&[(0, BUS_NAME)]).await.map_err(Failure::from_call)?;
-            while let Some(change) = owners.next().await {
-                if change.args().map_err(Failure::Bus)?.new_owner.is_none() {
-                    return Ok(());
-                }
-            }
-            Ok(())
-        }
     }
 
     /// Everything that the daemon knows. It is started where it is enabled and does not run.

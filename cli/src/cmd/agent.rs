@@ -4,7 +4,13 @@ use std::io::{Write as _, stderr};
 
 use serde::Serialize;
 
-use crate::{agent, bus::Bus, exit::Failure, report::Report};
+use crate::{
+    agent,
+    bus::Bus,
+    exit::Failure,
+    report::Report,
+    watch::{Step, Watch},
+};
 
 #[derive(Serialize)]
 struct Json {}
@@ -13,7 +19,11 @@ pub(super) async fn run(bus: &mut Bus) -> Result<Report, Failure> {
     let mut answered = agent::register(bus).await?;
     // There may be nobody who reads it.
     let _ = writeln!(stderr(), "What p2pusbd wants to know is asked here. Ctrl-C ends it.");
-    let daemon = bus.until_daemon_ends();
+    let mut watch = Watch::start(bus.connection()).await?;
+    let daemon = async {
+        while watch.next().await? != Step::Stopped {}
+        Ok::<_, Failure>(())
+    };
     tokio::pin!(daemon);
     loop {
         tokio::select! {

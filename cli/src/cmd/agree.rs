@@ -86,18 +86,18 @@ async fn next_peer(answered: &mut Receiver<Answered>, watch: &mut Watch) -> Resu
             return Err(Failure::DaemonEnded);
         };
         let peer = peer_path(&endpoint_id).to_string();
-        if agreed && timeout(PAIRED_MAX, appears(watch, &peer)).await.unwrap_or(Ok(false))? {
-            return Ok(peer);
+        if agreed && let Ok(there) = timeout(PAIRED_MAX, appears(watch, &peer)).await {
+            return there.map(|()| peer);
         }
         let _ = writeln!(stderr(), "Not paired. Machines may still ask.");
     }
 }
 
-/// Whether the peer is there in time; a daemon that has stopped ends it.
-async fn appears(watch: &mut Watch, peer: &str) -> Result<bool, Failure> {
+/// Waits until the peer is there.
+async fn appears(watch: &mut Watch, peer: &str) -> Result<(), Failure> {
     watch.look().await?;
     while watch.snapshot().peer(peer).is_none() {
         watch.next().await?;
     }
-    Ok(true)
+    Ok(())
 }
