@@ -266,11 +266,11 @@ impl Engine {
             move |store| store.save_share(&record)
         })
         .await?;
-        let share = self.shares.get_mut(&record.id);
-        Ok(share.map(|share| {
+        let mut share = self.shares.get_mut(&record.id);
+        if let Some(share) = &mut share {
             share.record = record;
-            share
-        }))
+        }
+        Ok(share)
     }
 
     pub(super) async fn set_share_peers(&mut self, id: &str, peers: Vec<PeerId>) -> Result<()> {
